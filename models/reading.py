@@ -1,0 +1,76 @@
+"""The raw side of the settings: what stands in the environment and in `kugetsu.toml`.
+
+Here the names are checked, the values are not. The environment is always a mapping that is handed in; the process's own is never looked at here.
+"""
+
+import difflib
+import os
+import pwd
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+PREFIX: Final = "KUGETSU_"
+CONFIG_VARIABLE: Final = "KUGETSU_CONFIG"
+SERVER_KEYS: Final = ("url", "token", "webhook_secret")
+
+
+class SettingsError(ValueError):
+    """A setting is wrong: one line that says which, where it was read, and what would be right."""
+
+
+def expand(path: str, environ: Mapping[str, str]) -> Path:
+    """Make a path absolute; `~` is HOME of `environ`, or of the user database where HOME is not set."""
+    if path == "~" or path.startswith("~/"):
+        path = (environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir) + path[1:]
+    return Path(path).absolute()
+
+
+def environment_names(settings: Collection[str]) -> tuple[str, ...]:
+    """The variables that may be set: one for each setting, and the one that names the file."""
+    return (*(PREFIX + name.upper() for name in settings), CONFIG_VARIABLE)
+
+
+def read_environment(environ: Mapping[str, str], settings: Collection[str]) -> dict[str, str]:
+    known = environment_names(settings)
+    for name in sorted(environ):
+        if name.startswith(PREFIX):
+            _check_known(name, known, "environment")
+    texts = {name: environ.get(PREFIX + name.upper(), "").strip() for name in settings}
+    return {name: text for name, text in texts.items() if text}
+
+
+def read_file(file: Path, settings: Collection[str], *, must_exist: bool) -> dict[str, Any]:
+    try:
+        read = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not must_exist:
+            return {}
+        raise SettingsError(f"{CONFIG_VARIABLE} (environment) names {file}, which is not there") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingsError(f"{file} is not TOML: {one_line(str(error))}") from None
+    _check_tables(read, settings, file)
+    return {name: value for name, value in read.items() if value != ""}
+
+
+def _check_tables(read: Mapping[str, Any], settings: Collection[str], file: Path) -> None:
+    for name in read:
+        _check_known(name, (*settings, "servers"), str(file))
+    servers = read.get("servers")
+    for name, table in servers.items() if isinstance(servers, Mapping) else ():
+        for key in table if isinstance(table, Mapping) else ():
+            _check_known(key, SERVER_KEYS, f"{file}, [servers.{one_line(name)}]")
+
+
+def _check_known(name: str, known: Collection[str], where: str) -> None:
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise SettingsError(f"{one_line(name)} ({where}) is not a setting; the nearest one is {nearest}")
+
+
+def one_line(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= 200 else plain[:197] + "..."  # noqa: PLR2004 - as much as reads well

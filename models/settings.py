@@ -1,0 +1,236 @@
+"""Every setting of the service, as one frozen value, and how it is read.
+
+`load` is the way in for the running service: it reads the mapping it is given (the environment, handed
+over by the command line) and `kugetsu.toml`, and nothing else. The description of a field says what would be
+right, and ends the sentence a person gets when the value is wrong.
+"""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from models import values
+from models.reading import (
+    CONFIG_VARIABLE,
+    PREFIX,
+    SERVER_KEYS,
+    SettingsError,
+    expand,
+    one_line,
+    read_environment,
+    read_file,
+)
+
+__all__ = ["Server", "Settings", "SettingsError", "load", "repo_allowed"]
+
+CONFIG_FILE: Final = "kugetsu.toml"
+DEFAULT_HOME: Final = "~/.kugetsu"
+DEFAULT_SERVER: Final = "gitea"
+
+_URL = "an address like https://gitea.example.com, with no login, query or fragment in it"
+_TOKEN = "an access token of the bot's account: no spaces, no line breaks, ASCII only"  # noqa: S105 - a description
+_SECRETS = "the secret typed into the webhook's form; several, comma-separated, while changing it"
+_DURATION = "a duration like 90s, 10m or 24h, at most a year"
+_ONE_UP = "a whole number, 1 or more"
+
+
+class Server(BaseModel):
+    """One Gitea or Forgejo. Without a `url` (empty) it can be heard but not answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    url: Annotated[values.WebUrl | Literal[""], Field(description=_URL)] = ""
+    token: Annotated[values.Token | None, Field(description=_TOKEN)] = None
+    webhook_secrets: Annotated[values.Secrets, Field(alias="webhook_secret", description=_SECRETS)] = ()
+
+
+class Settings(BaseSettings):
+    """What the README lists under Settings, in the same order; never read anew while running."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    home: Annotated[Path, Field(description="a directory")]
+    host: Annotated[values.HostName, Field(description="a host name or IP address to listen on")] = "127.0.0.1"
+    port: Annotated[values.Port, Field(description="a port, 1 to 65535, or 0 for any free one")] = 8420
+    public_url: Annotated[values.WebUrl, Field(description=_URL)] = Field(
+        default_factory=lambda read: _address(read["host"], read["port"])
+    )
+    database_url: Annotated[
+        values.PostgresUrl | None,
+        Field(description="an address like postgresql://user@host/kugetsu", repr=False),
+    ] = None
+    gitea_url: Annotated[values.WebUrl | None, Field(description=_URL)] = None
+    gitea_token: Annotated[values.Token | None, Field(description=_TOKEN)] = None
+    webhook_secret: Annotated[values.Secrets, Field(description=_SECRETS)] = ()
+    admin_token: Annotated[
+        values.Token | None, Field(description="any long random text: no spaces, no line breaks, ASCII only")
+    ] = None
+    repos: Annotated[
+        values.RepoPatterns,
+        Field(description="patterns OWNER/NAME like acme/*, to leave out !acme/secret, or *"),
+    ] = ("*",)
+    allow_users: Annotated[values.Logins, Field(description="logins, comma-separated")] = frozenset()
+    max_concurrent_agents: Annotated[values.Count, Field(description=_ONE_UP)] = 3
+    max_agents_per_repo: Annotated[values.CountOrNone, Field(description=f"{_ONE_UP}, or none")] = None
+    max_attempts: Annotated[values.Count, Field(description=_ONE_UP)] = 3
+    queue_limit: Annotated[values.Count, Field(description=_ONE_UP)] = 100
+    queue_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(hours=24)
+    agent_command: Annotated[values.Word, Field(description="a command on PATH, or a path")] = "opencode"
+    agent_runner: Annotated[Literal["process", "server"], values.Keyword, Field(description="process or server")] = (
+        "process"
+    )
+    agent_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(hours=1)
+    agent_stall_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(minutes=10)
+    agent_start_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(minutes=2)
+    agent_env: Annotated[
+        values.VariableNames,
+        Field(description="names (not values) of variables, comma-separated, none of them KUGETSU_..."),
+    ] = ()
+    model: Annotated[values.ModelName | None, Field(description="provider/model, as opencode names it")] = None
+    max_tokens_per_job: Annotated[values.CountOrNone, Field(description=f"{_ONE_UP}, or none")] = None
+    max_cost_per_job: Annotated[
+        values.AmountOrNone, Field(description="an amount above 0 in the provider's currency, or none")
+    ] = None
+    sandbox: Annotated[Literal["auto", "bwrap", "none"], values.Keyword, Field(description="auto, bwrap or none")] = (
+        "auto"
+    )
+    temp_dir: Annotated[Path | None, Field(description="a directory")] = None
+    verbosity: Annotated[
+        Literal["quiet", "default", "verbose"], values.Keyword, Field(description="quiet, default or verbose")
+    ] = "default"
+    reconcile_interval: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(seconds=30)
+    retention_days: Annotated[values.Count, Field(description=_ONE_UP)] = 7
+    notify: Annotated[values.Words, Field(description="notification addresses, comma-separated", repr=False)] = ()
+    log_format: Annotated[Literal["text", "json"], values.Keyword, Field(description="text or json")] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"],
+        values.Keyword,
+        Field(description="debug, info, warning, error or critical"),
+    ] = "info"
+    servers: Annotated[
+        Mapping[str, Server],
+        Field(description="tables [servers.NAME], NAME in lower-case letters, digits, dot, dash or underscore"),
+    ] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` hands over: the library's own source would read the process environment."""
+        return (init_settings,)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_booleans(cls, value: object) -> object:
+        """No setting is a yes or a no, and `port = true` would otherwise be read as 1."""
+        if isinstance(value, bool):
+            raise ValueError("not a boolean")  # noqa: TRY004 - pydantic reports ValueError, not TypeError
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _merge_servers(cls, read: dict[str, Any]) -> dict[str, Any]:
+        """Name each server after its table; the three plain settings make, or add to, the default one."""
+        tables = read.get("servers", {})
+        if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping | Server) for table in tables.values()):
+            return read
+        merged: dict[str, object] = {
+            name: table if isinstance(table, Server) else {**table, "name": name} for name, table in tables.items()
+        }
+        plain = {"url": "gitea_url", "token": "gitea_token", "webhook_secret": "webhook_secret"}
+        given = {key: read[setting] for key, setting in plain.items() if read.get(setting)}
+        beside = merged.get(DEFAULT_SERVER, {})
+        if given and isinstance(beside, Mapping):
+            merged[DEFAULT_SERVER] = {**beside, **given, "name": DEFAULT_SERVER}
+        return {**read, "servers": merged}
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read all settings from `environ` and `kugetsu.toml`; the environment wins, empty counts as not set.
+
+    The file is the one `KUGETSU_CONFIG` names, else `kugetsu.toml` in `KUGETSU_HOME` if there is one.
+    Raises SettingsError.
+    """
+    from_environment = read_environment(environ, _plain_settings())
+    home = expand(from_environment.get("home", DEFAULT_HOME), environ)
+    named = environ.get(CONFIG_VARIABLE, "").strip()
+    file = expand(named, environ) if named else home / CONFIG_FILE
+    from_file = read_file(file, _plain_settings(), must_exist=bool(named))
+    read: dict[str, Any] = {"home": DEFAULT_HOME, **from_file, **from_environment}
+    for setting in ("home", "temp_dir"):
+        if isinstance(read.get(setting), str):
+            read[setting] = expand(read[setting], environ)
+    try:
+        return Settings(**read)
+    except ValidationError as error:
+        place = _setting_of(error)
+        in_file = place[0] in from_file and place[0] not in from_environment
+        message = _complaint(place, str(file) if in_file else "environment", error)
+    raise SettingsError(message)
+
+
+def repo_allowed(patterns: Sequence[str], repo: str) -> bool:
+    """Whether `repo` ("owner/name") may be worked on: the last pattern that matches decides, `!` leaves out.
+
+    Letter case does not count; `*` alone is every repository; elsewhere a `*` stays on its side of the slash.
+    When the first pattern leaves something out, all the rest is allowed; with no pattern at all, nothing is.
+    """
+    allowed = bool(patterns) and patterns[0].startswith("!")
+    for pattern in patterns:
+        if _matches(pattern.removeprefix("!").lower(), repo.lower()):
+            allowed = not pattern.startswith("!")
+    return allowed
+
+
+def _plain_settings() -> tuple[str, ...]:
+    return tuple(name for name in Settings.model_fields if name != "servers")
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _matches(pattern: str, repo: str) -> bool:
+    if pattern == "*":
+        return True
+    sides, parts = pattern.split("/"), repo.split("/")
+    return len(sides) == len(parts) and all(map(fnmatch.fnmatchcase, parts, sides))
+
+
+def _setting_of(error: ValidationError) -> tuple[str, ...]:
+    """Where the first mistake is: a setting, or `servers`, NAME, key. What pydantic appends is cut off."""
+    place = [str(part) for part in error.errors()[0]["loc"]]
+    return tuple(place[:3] if place[0] == "servers" else place[:1])
+
+
+def _complaint(place: tuple[str, ...], where: str, error: ValidationError) -> str:
+    fields = {**Settings.model_fields, **{f.alias or n: f for n, f in Server.model_fields.items()}}
+    field = fields[place[0]]
+    if place[0] == "servers" and place[-1] in SERVER_KEYS and len(place) > 2:  # noqa: PLR2004
+        field = fields[place[-1]]
+    name = PREFIX + place[0].upper() if where == "environment" else ".".join(place)
+    shown = "" if _is_secret(place[-1]) else f" {one_line(repr(error.errors()[0]['input']))}"
+    return f"{one_line(name)} ({where}): the value{shown} is wrong; right would be {field.description}"
+
+
+def _is_secret(setting: str) -> bool:
+    """Addresses count too: a database or notification address has its password inside."""
+    return not {"token", "secret", "url", "notify"}.isdisjoint(setting.split("_")) or setting == "servers"
