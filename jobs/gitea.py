@@ -1,0 +1,140 @@
+"""What Kugetsu asks of Gitea, as verbs. All of it can be repeated: who writes looks first.
+
+`repo` is always "owner/name", `n` the number of an issue or pull request (one sequence for both). Every verb may
+raise the errors of `jobs.gitea_http`; each docstring names only what is particular. Where a fact has no other
+source it was read in Gitea's routers/api/v1/repo, versions 1.21 to 1.27, and in Forgejo's.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import quote
+
+from jobs.gitea_http import GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
+from jobs.gitea_issues import LABELS, SCOPE, GiteaIssues, LabelSpec
+from models.wire import Branch, CollaboratorPermission, PullRequest, Repository, ServerVersion, User
+
+__all__ = [
+    "LABELS",
+    "SCOPE",
+    "Allowed",
+    "Denied",
+    "Gitea",
+    "GiteaDown",
+    "GiteaError",
+    "GiteaMissing",
+    "GiteaRefused",
+    "GiteaRejected",
+    "LabelSpec",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The person may write to the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The person may not, or it cannot be known; `reason` is a sentence for the person."""
+
+    reason: str
+
+
+class Gitea(GiteaIssues):
+    """One server, seen by the bot whose token it is. Made like `GiteaHttp`: base_url, token, timeout."""
+
+    def version(self) -> str:
+        """Such as "1.27.0", or "15.0.1+gitea-1.22.0" for Forgejo, whose suffix never moves."""
+        return self.get(ServerVersion, "/version").version
+
+    def me(self) -> User:
+        """The bot itself. GiteaRefused with missing_scope "read:user" where the token lacks it."""
+        return self.get(User, "/user")
+
+    def repo(self, repo: str) -> Repository:
+        """The repository, with the bot's own permissions."""
+        return self.get(Repository, repo_path(repo))
+
+    def branch(self, repo: str, name: str) -> str | None:
+        """The full hash the branch points to; None when there is no such branch (or an empty repository)."""
+        try:
+            found = self.get(Branch, f"{repo_path(repo)}/branches/{quote(name)}")
+        except GiteaMissing:
+            return None
+        return found.commit.id if found.commit else None
+
+    def permission(self, repo: str, login: str) -> str:
+        """none, read, write, admin or owner. Only an admin of the repository may ask about others (403).
+
+        Members of a team with rights per unit are reported lower than they are: write and above is reliable,
+        anything lower is no proof.
+        """
+        path = f"{repo_path(repo)}/collaborators/{quote(login, safe='')}/permission"
+        return self.get(CollaboratorPermission, path).permission
+
+    def may_write(self, repo: str, login: str) -> Allowed | Denied:
+        """Whether the person may write to the repository; when it cannot be known, no.
+
+        A bad token or a missing scope is raised: that is the operator's to mend, not the person's to be told.
+        """
+        try:
+            permission = self.permission(repo, login)
+        except GiteaMissing:
+            return Denied(f"there is no account {login}, or it has no part in {repo}")
+        except GiteaRefused as refused:
+            if refused.status == HTTPStatus.UNAUTHORIZED or refused.missing_scope:
+                raise
+            return Denied(
+                f"the bot may not look up what {login} may do in {repo}: make it an administrator of the repository,"
+                f" or list {login} in allow_users",
+            )
+        if permission in {"write", "admin", "owner"}:
+            return Allowed()
+        return Denied(f"{login} has {permission} access to {repo}, and write access is needed")
+
+    # Pull requests
+
+    def pull(self, repo: str, n: int) -> PullRequest:
+        return self.get(PullRequest, f"{repo_path(repo)}/pulls/{n}")
+
+    def open_pull(self, repo: str, head: str, base: str | None = None) -> PullRequest | None:
+        """The open pull request from the repository's own branch `head`, into `base` if given.
+
+        The open ones are listed: /pulls/{base}/{head} gives any state, whichever row comes first, and a fork may
+        have a branch of the same name.
+        """
+        for pull in self.pages(PullRequest, f"{repo_path(repo)}/pulls", state="open", sort="recentupdate"):
+            own = pull.head.ref == head and pull.head.repo_id == pull.base.repo_id
+            if own and base in {None, pull.base.ref}:
+                return pull
+        return None
+
+    def ensure_pull(self, repo: str, head: str, base: str, title: str, body: str) -> PullRequest:
+        """The open pull request of `head`, made if there is none.
+
+        One that a person pointed at another base is kept. 409 means that somebody made it in between.
+        """
+        found = self.open_pull(repo, head)
+        if found:
+            return found
+        fields = {"head": head, "base": base, "title": title, "body": body}
+        try:
+            return self.send(PullRequest, "POST", f"{repo_path(repo)}/pulls", fields)
+        except GiteaRejected as rejected:
+            found = self.open_pull(repo, head) if rejected.status == HTTPStatus.CONFLICT else None
+            if found is None:
+                raise
+            return found
+
+    def edit_pull(
+        self,
+        repo: str,
+        n: int,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+    ) -> PullRequest:
+        """Change the title, the text, or both; None leaves it."""
+        given = {"title": title, "body": body}
+        fields = {key: value for key, value in given.items() if value is not None}
+        return self.send(PullRequest, "PATCH", f"{repo_path(repo)}/pulls/{n}", fields)

@@ -1,0 +1,256 @@
+"""The one hole through which requests leave for Gitea, and the four ways in which one can fail.
+
+Nothing is tried again here: a passing failure is an exception (GiteaDown), and whoever holds the job decides
+when to come back.
+"""
+
+import logging
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import GenericAlias
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from models.wire import ApiError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+# A proxy that sends a byte now and then never runs into the read timeout: this bounds the whole exchange.
+EXCHANGE_SECONDS = 90.0
+ANSWER_BYTES = 16 * 1024 * 1024
+REDIRECTS = 3
+# The most that Gitea gives by default ([api] MAX_RESPONSE_ITEMS); a server set lower clamps it silently.
+PAGE_SIZE = 50
+# 500 pages of 50: beyond it the server ignores `page` and repeats itself.
+PAGES = 500
+
+_SCOPES = re.compile(r"required scope\(s\)[:,]\s*(?:required=)?\[([^\]]*)\]")
+
+
+class GiteaError(Exception):
+    """A request to Gitea did not succeed. The text is one sentence without secrets."""
+
+
+class GiteaDown(GiteaError):
+    """Passing: no connection, a timeout, 5xx, 429, or an answer that is not Gitea's. Try again later.
+
+    `status` is the HTTP status when there was an answer.
+    """
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class GiteaRefused(GiteaError):
+    """401 or 403: the token is wrong or lacks a right. `missing_scope` is the scope, where Gitea names one."""
+
+    def __init__(self, status: int, message: str, missing_scope: str | None) -> None:
+        need = f" (the token lacks the scope {missing_scope})" if missing_scope else ""
+        super().__init__(f"Gitea refused ({status}): {message}{need}")
+        self.status = status
+        self.message = message
+        self.missing_scope = missing_scope
+
+
+class GiteaMissing(GiteaError):
+    """404: not there, or not visible to the bot; Gitea makes no difference."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Gitea has no {what}, or the bot may not see it")
+        self.what = what
+
+
+class GiteaRejected(GiteaError):
+    """Another 4xx: the request is understood and will never succeed as it is."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"Gitea rejected the request ({status}): {message}")
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx answer. `asked` is "GET /repos/…" for error texts; header names are compared without case."""
+
+    asked: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def read(self, kind: type[T]) -> T:
+        """The body as `kind`. Raises GiteaDown when it is not that: a proxy's page, or half an answer."""
+        value: T = self._decode(kind)
+        return value
+
+    def read_list(self, kind: type[T]) -> list[T | None]:
+        """The body as a list. Gitea writes null for an empty one, and for an item that it could not load."""
+        items: list[T | None] | None = self._decode(GenericAlias(list, (kind | None,)) | None)
+        return items or []
+
+    def _decode(self, shape: Any) -> Any:
+        try:
+            return msgspec.json.decode(self.body, type=shape)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise GiteaDown(f"unreadable answer to {self.asked}: {error}", self.status) from error
+
+
+class GiteaHttp:
+    """A connection to one server's API. Safe to use from several threads; close it or use it in a `with`.
+
+    `base_url` is the web address (a path below the host is allowed); `token` may be empty for reading public
+    things; `timeout` is how many seconds to wait for the next byte. Proxies and certificates named by our own
+    environment are not used; certificates are checked against the system's store, as git does.
+    """
+
+    def __init__(self, base_url: str, token: str, *, timeout: float = READ_SECONDS) -> None:
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            raise ValueError("the Gitea token has characters that no token has")
+        headers = {"Accept": "application/json", "User-Agent": "kugetsu"}
+        if token:
+            headers["Authorization"] = f"token {token}"
+        self._client = httpx.Client(
+            base_url=base_url.rstrip("/") + "/api/v1",
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
+            trust_env=False,
+            verify=ssl.create_default_context(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Send one request below /api/v1 and give the 2xx answer, or raise one of the four errors."""
+        asked = f"{method} {path}"
+        request = self._client.build_request(method, path, params=query, json=body)
+        try:
+            answer = self._exchange(asked, request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise GiteaDown(f"{asked}: {str(error) or type(error).__name__}") from error
+        log.debug("%s -> %d", asked, answer.status)
+        if httpx.codes.is_success(answer.status):
+            return answer
+        raise _failure(answer)
+
+    def get(self, kind: type[T], path: str, **query: str | int) -> T:
+        return self.request("GET", path, query=query or None).read(kind)
+
+    def send(self, kind: type[T], method: str, path: str, body: Mapping[str, Any]) -> T:
+        return self.request(method, path, body=body).read(kind)
+
+    def pages(self, kind: type[T], path: str, **query: str | int) -> Iterator[T]:
+        """Every item of a list that Gitea gives in pages.
+
+        A page shorter than asked for is not the last one (the server's limit may be lower than ours): the
+        end is where X-Total-Count or the Link header says so and, without both, at the first empty page.
+        """
+        seen = 0
+        for page in range(1, PAGES + 1):
+            answer = self.request("GET", path, query={**query, "page": page, "limit": PAGE_SIZE})
+            items = answer.read_list(kind)
+            yield from (item for item in items if item is not None)
+            seen += len(items)
+            if not items or _is_last(answer.headers, seen):
+                return
+        raise GiteaDown(f"GET {path} has no end: {PAGES} pages")
+
+    def _exchange(self, asked: str, request: httpx.Request) -> Answer:
+        """Follow redirects on the same server only (a renamed repository answers 307): the token goes along."""
+        until = time.monotonic() + EXCHANGE_SECONDS
+        for _ in range(REDIRECTS + 1):
+            response = self._client.send(request, stream=True)
+            try:
+                following = response.next_request
+                if following is None:
+                    return Answer(asked, response.status_code, response.headers, _read(response, until))
+            finally:
+                response.close()
+            if _origin(following.url) != _origin(request.url):
+                raise GiteaDown(f"{asked} is redirected to {following.url.host}: is the address of Gitea right?")
+            request = following
+        raise GiteaDown(f"{asked} is redirected without end")
+
+
+def repo_path(repo: str) -> str:
+    """The path of "owner/name". Raises ValueError for anything else, which could point elsewhere in the API."""
+    owner, _, name = repo.partition("/")
+    if not owner or not name or "/" in name or {owner, name} & {".", ".."}:
+        raise ValueError(f"{repo!r} is not owner/name")
+    return f"/repos/{quote(owner)}/{quote(name)}"
+
+
+def _read(response: httpx.Response, until: float) -> bytes:
+    body = bytearray()
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > ANSWER_BYTES:
+            raise GiteaDown(f"the answer is longer than {ANSWER_BYTES} bytes", response.status_code)
+        if time.monotonic() > until:
+            raise GiteaDown(f"the answer took longer than {EXCHANGE_SECONDS:.0f} s", response.status_code)
+    return bytes(body)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _is_last(headers: Mapping[str, str], seen: int) -> bool:
+    total = headers.get("X-Total-Count", "")
+    if total.isascii() and total.isdecimal():
+        return seen >= int(total)
+    link = headers.get("Link")
+    return link is not None and 'rel="next"' not in link
+
+
+def _failure(answer: Answer) -> GiteaError:
+    """What a status outside 2xx means."""
+    message = _message(answer.body)
+    status = answer.status
+    if status == HTTPStatus.TOO_MANY_REQUESTS or not httpx.codes.is_client_error(status):
+        return GiteaDown(f"{answer.asked} answered {status} {message or ''}".rstrip(), status)
+    if message is None:
+        # Gitea sends JSON or nothing. A page comes from a proxy, which may say 404 while Gitea restarts.
+        return GiteaDown(f"{answer.asked} answered {status} with a page that is not Gitea's", status)
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        scope = _SCOPES.search(message)
+        return GiteaRefused(status, message or "no reason given", scope.group(1) if scope else None)
+    if status == HTTPStatus.NOT_FOUND:
+        return GiteaMissing(answer.asked.partition(" ")[2])
+    return GiteaRejected(status, message or "no reason given")
+
+
+def _message(body: bytes) -> str | None:
+    """Gitea's own words for an error; "" when the body is empty, None when it is not Gitea's JSON."""
+    if not body.strip():
+        return ""
+    try:
+        return msgspec.json.decode(body, type=ApiError).message
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
