@@ -1,6 +1,7 @@
 """The raw side of the settings: what stands in the environment and in `kugetsu.toml`.
 
-Here the names are checked, the values are not. The environment is always a mapping that is handed in; the process's own is never looked at here.
+Here the names are checked, the values are not. The environment is always a mapping that is handed in; the
+process's own is never looked at.
 """
 
 import difflib
@@ -72,5 +73,6 @@ def _check_known(name: str, known: Collection[str], where: str) -> None:
 
 
 def one_line(text: str) -> str:
-    plain = " ".join(text.split())
+    """Fit for one line of a terminal or a log, whatever a quoted TOML key may hold."""
+    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return plain if len(plain) <= 200 else plain[:197] + "..."  # noqa: PLR2004 - as much as reads well

@@ -226,7 +226,7 @@ def _complaint(place: tuple[str, ...], where: str, error: ValidationError) -> st
     field = fields[place[0]]
     if place[0] == "servers" and place[-1] in SERVER_KEYS and len(place) > 2:  # noqa: PLR2004
         field = fields[place[-1]]
-    name = PREFIX + place[0].upper() if where == "environment" else ".".join(place)
+    name = PREFIX + place[0].upper() if where == "environment" else ".".join(place).removesuffix(".name")
     shown = "" if _is_secret(place[-1]) else f" {one_line(repr(error.errors()[0]['input']))}"
     return f"{one_line(name)} ({where}): the value{shown} is wrong; right would be {field.description}"
 

@@ -1,0 +1,263 @@
+"""The tables: what is to be done, by whom, and how far it got.
+
+Times are seconds since the epoch, UTC (`DoubleField`: a plain `FloatField` is four bytes in PostgreSQL).
+No model is bound to a database: every query names the one it runs on, so a process can hold several.
+"""
+
+from __future__ import annotations
+
+from peewee import (
+    AutoField,
+    BigIntegerField,
+    BooleanField,
+    Check,
+    DoubleField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+from models.moves import Outcome, State, Verdict
+
+
+def _one_of(column: str, names: type[State | Outcome | Verdict]) -> str:
+    return f"{column} IN ({', '.join(repr(str(name)) for name in names)})"
+
+
+class Server(Model):
+    """A Gitea or Forgejo, and what a worker last saw of it."""
+
+    name = TextField(primary_key=True)
+    url = TextField()
+    version = TextField(default="")
+    bot_id = BigIntegerField(null=True)
+    bot_login = TextField(null=True)
+    ok = BooleanField(default=False)
+    problem = TextField(default="not looked at yet")
+    checked_at = DoubleField(default=0.0)
+
+    class Meta:
+        table_name = "server"
+
+
+class Worker(Model):
+    """A worker process; `seen_at` is its heartbeat."""
+
+    name = TextField(primary_key=True)
+    host = TextField()
+    pid = IntegerField()
+    started_at = DoubleField()
+    seen_at = DoubleField()
+    sandbox = TextField()
+    sandbox_why = TextField(default="")
+    agent = TextField(default="")
+
+    class Meta:
+        table_name = "worker"
+
+
+class Intake(Model):
+    """One row: how many agents may run, and whether new ones may start."""
+
+    id = AutoField()
+    capacity = IntegerField()
+    paused = BooleanField(default=False)
+    reason = TextField(default="")
+
+    class Meta:
+        table_name = "intake"
+        constraints = [Check("capacity >= 0")]
+
+
+class Repo(Model):
+    """A repository somebody asked in; `turn` orders them so that each gets its turn."""
+
+    id = AutoField()
+    server = TextField()
+    name = TextField()
+    turn = BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "repo"
+        indexes = ((("server", "name"), True),)
+
+
+class Thread(Model):
+    """One issue's conversation.
+
+    `desk_wanted` grows with every change that the desk must see to; `desk_seen` follows when it has. `look_*` likewise
+    for its labels. Only who holds the desk's lease writes to this issue on Gitea.
+    """
+
+    repo_id: int
+    id = AutoField()
+    server = TextField()
+    repo = ForeignKeyField(Repo, backref="threads", on_delete="CASCADE")
+    issue = IntegerField()
+    is_pull = BooleanField(default=False)
+    title = TextField(default="")
+    session = TextField(null=True)
+    branch = TextField(null=True)
+    pull = IntegerField(null=True)
+    desk_wanted = IntegerField(default=0)
+    desk_seen = IntegerField(default=0)
+    urgent = BooleanField(default=False)
+    look_wanted = IntegerField(default=0)
+    look_seen = IntegerField(default=0)
+    desk_worker = TextField(null=True)
+    desk_lease_until = DoubleField(null=True)
+    desk_not_before = DoubleField(default=0.0)
+    desk_failures = IntegerField(default=0)
+    desk_problem = TextField(default="")
+    updated_at = DoubleField()
+
+    class Meta:
+        table_name = "thread"
+        indexes = ((("repo", "issue"), True), (("desk_not_before", "id"), False))
+        constraints = [
+            Check("desk_seen <= desk_wanted"),
+            Check("look_seen <= look_wanted"),
+            Check("(desk_worker IS NULL) = (desk_lease_until IS NULL)"),
+        ]
+
+
+class Delivery(Model):
+    """A verified webhook delivery as it came, and what was made of it."""
+
+    id = AutoField()
+    server = TextField()
+    source = TextField()
+    uuid = TextField()
+    event_type = TextField()
+    repo = TextField(default="")
+    issue = IntegerField(null=True)
+    verdict = TextField()
+    detail = TextField()
+    headers = TextField()
+    body = TextField()
+    received_at = DoubleField(index=True)
+
+    class Meta:
+        table_name = "delivery"
+        constraints = [Check("verdict IN ('accepted', 'duplicate', 'ignored')")]
+
+
+class Job(Model):
+    """One run of work on one issue, made of one or more asks.
+
+    `epoch` fences: it grows whenever another worker takes the job over, and a writer with an old one changes nothing.
+    `run` numbers the agent's launches; `attempt` counts those that a passing fault ended, `crashes` those that were
+    lost with their worker.
+    """
+
+    thread_id: int
+    repo_id: int
+    id = AutoField()
+    thread = ForeignKeyField(Thread, backref="jobs", on_delete="CASCADE")
+    repo = ForeignKeyField(Repo, backref="jobs", on_delete="CASCADE")
+    recipe = TextField()
+    state = TextField(default=State.ASKED)
+    outcome = TextField(null=True)
+    priority = IntegerField(default=0)
+    model = TextField(null=True)
+    fresh = BooleanField(default=False)
+    asked_by = TextField()
+    asked_at = DoubleField()
+    queued_at = DoubleField(null=True)
+    not_before = DoubleField(default=0.0)
+    started_at = DoubleField(null=True)
+    finished_at = DoubleField(null=True)
+    epoch = IntegerField(default=0)
+    run = IntegerField(default=0)
+    attempt = IntegerField(default=0)
+    crashes = IntegerField(default=0)
+    worker = TextField(null=True)
+    lease_until = DoubleField(null=True)
+    cancel_requested_at = DoubleField(null=True)
+    cancelled_by = TextField(null=True)
+    base_sha = TextField(null=True)
+    head_sha = TextField(null=True)
+    changed = BooleanField(default=False)
+    answer = TextField(default="")
+    error = TextField(default="")
+    step = TextField(default="")
+    steps = IntegerField(default=0)
+    tokens_in = IntegerField(default=0)
+    tokens_out = IntegerField(default=0)
+    cost = DoubleField(default=0.0)
+    position_shown = IntegerField(null=True)
+    live_comment = BigIntegerField(null=True)
+    live_digest = TextField(default="")
+    live_at = DoubleField(default=0.0)
+    result_comment = BigIntegerField(null=True)
+    report_wanted = IntegerField(default=0)
+    report_seen = IntegerField(default=0)
+
+    class Meta:
+        table_name = "job"
+        indexes = (
+            (("state", "priority", "id"), False),
+            (("thread", "id"), False),
+        )
+        constraints = [
+            Check(_one_of("state", State)),
+            Check(f"outcome IS NULL OR {_one_of('outcome', Outcome)}"),
+            Check("(state IN ('reporting', 'done')) = (outcome IS NOT NULL)"),
+            Check("(state = 'running') = (worker IS NOT NULL)"),
+            Check("(state = 'running') = (lease_until IS NOT NULL)"),
+            Check("report_seen <= report_wanted"),
+            Check("priority BETWEEN -1 AND 1"),
+        ]
+
+
+class Ask(Model):
+    """One thing one person said. `key` names it by content, so however often it arrives it is this row."""
+
+    thread_id: int
+    job_id: int | None
+    delivery_id: int | None
+    id = AutoField()
+    key = TextField(unique=True)
+    thread = ForeignKeyField(Thread, backref="asks", on_delete="CASCADE")
+    job = ForeignKeyField(Job, backref="asks", null=True, on_delete="SET NULL")
+    delivery = ForeignKeyField(Delivery, null=True, on_delete="SET NULL")
+    verb = TextField()
+    instructions = TextField(default="")
+    model = TextField(null=True)
+    priority = IntegerField(null=True)
+    fresh = BooleanField(default=False)
+    comment_id = BigIntegerField(null=True)
+    author_id = BigIntegerField()
+    author = TextField()
+    may_write = BooleanField(null=True)
+    said_at = DoubleField()
+    verdict = TextField(null=True)
+    reason = TextField(default="")
+    told_run = IntegerField(null=True)
+
+    class Meta:
+        table_name = "ask"
+        indexes = ((("thread", "verdict"), False),)
+        constraints = [Check(f"verdict IS NULL OR {_one_of('verdict', Verdict)}")]
+
+
+class Move(Model):
+    """One row for each move of a job: the log replays to the job's state."""
+
+    job_id: int
+    id = AutoField()
+    job = ForeignKeyField(Job, backref="moves", on_delete="CASCADE")
+    at = DoubleField()
+    source = TextField(null=True)
+    target = TextField()
+    outcome = TextField(null=True)
+    reason = TextField(default="")
+    worker = TextField(null=True)
+
+    class Meta:
+        table_name = "move"
+
+
+TABLES: tuple[type[Model], ...] = (Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Move)
+"""All of them, in an order in which they can be created."""
