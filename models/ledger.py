@@ -24,7 +24,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
 def recipe_of(verb: str, db: Database, thread: Thread) -> str:
     """The recipe that `verb` asks for on this thread: to continue is to go on with what was last done there."""
-    if verb != "continue":
+    if verb not in ("continue", "retry"):
         return verb.removeprefix("recipe:")
     last = Job.select(Job.recipe).where(Job.thread == thread.id).order_by(Job.id.desc()).first(db)
     return str(last.recipe) if last else "code"
@@ -241,6 +241,17 @@ def ending(outcome: Outcome, now: float, error: str = "") -> dict[str, Any]:
     return {"outcome": outcome, "finished_at": now, "error": error}
 
 
+def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
+    """The result of a completed job cannot be delivered: it becomes a failed one, while it is being reported."""
+    with db.atomic():
+        completed = (Job.id == job_id) & (Job.state == State.REPORTING) & (Job.outcome == Outcome.COMPLETED)
+        if Job.update(outcome=Outcome.FAILED, error=error).where(completed).execute(db) == 0:
+            return False
+        ends = {"source": State.REPORTING, "target": State.REPORTING, "outcome": Outcome.FAILED}
+        _log(db, job_id, at=now, reason=error, **ends)
+        return True
+
+
 def request_cancel(db: Database, job_id: int, by: str, *, now: float) -> bool:
     """Cancel an open job: at once where it waits, soon by the worker that runs it. False where it had ended."""
     with db.atomic():
@@ -254,6 +265,12 @@ def request_cancel(db: Database, job_id: int, by: str, *, now: float) -> bool:
 def cancel_requested(db: Database, job_id: int) -> bool:
     """Whether somebody has cancelled this job."""
     return Job.select(Job.cancel_requested_at).where(Job.id == job_id).scalar(db) is not None
+
+
+def job_of(db: Database, job_id: int) -> Job:
+    """The job's row as it stands now."""
+    job: Job = Job.select().where(Job.id == job_id).get(db)
+    return job
 
 
 def mark_told(db: Database, claimed: Claimed, run: int) -> list[Ask]:

@@ -19,7 +19,7 @@ from models.events import Person
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.tables import Ask, Delivery, Intake, Repo, Server, Thread
 
-WORK_VERBS = frozenset({"code", "research", "review", "continue"})
+WORK_VERBS = frozenset({"code", "research", "review", "continue", "retry"})
 """Verbs that become a job at once; the desk answers the others itself."""
 
 

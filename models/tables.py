@@ -186,6 +186,8 @@ class Job(Model):
     tokens_in = IntegerField(default=0)
     tokens_out = IntegerField(default=0)
     cost = DoubleField(default=0.0)
+    agent = TextField(default="")
+    new_pull = BooleanField(default=False)
     position_shown = IntegerField(null=True)
     live_comment = BigIntegerField(null=True)
     live_digest = TextField(default="")

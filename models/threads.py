@@ -5,24 +5,40 @@ Only who holds a thread's lease writes to that issue on Gitea, so nothing is wri
 
 from __future__ import annotations
 
-from peewee import Case, Database
+from peewee import Case, Database, Expression
 
 from models import ledger
 from models.moves import OPEN, Outcome, State, Verdict
-from models.tables import Ask, Job, Thread
+from models.tables import Ask, Job, Repo, Thread
 
 
 def take_thread(db: Database, worker: str, *, now: float, lease: float) -> Thread | None:
     """Take the next thread with something to see to, urgent ones first, or None. `lease` is in seconds."""
-    free = Thread.desk_lease_until.is_null() | (Thread.desk_lease_until < now)
-    due = (Thread.desk_wanted > Thread.desk_seen) & (Thread.desk_not_before <= now) & free
+    due = _due(now)
     chosen = (
         Thread.select(Thread.id).where(due).order_by(Thread.urgent.desc(), Thread.desk_not_before, Thread.id).limit(1)
     )
     with db.atomic():
         query = Thread.update(desk_worker=worker, desk_lease_until=now + lease).where(Thread.id == chosen)
-        taken = list(query.returning(Thread).execute(db))
-        return taken[0] if taken else None
+        taken = list(query.returning(Thread.id).execute(db))
+        return load(db, taken[0].id) if taken else None
+
+
+def _due(now: float) -> Expression:
+    free = Thread.desk_lease_until.is_null() | (Thread.desk_lease_until < now)
+    due: Expression = (Thread.desk_wanted > Thread.desk_seen) & (Thread.desk_not_before <= now) & free
+    return due
+
+
+def any_due(db: Database, *, now: float) -> bool:
+    """Whether a thread waits for the desk."""
+    return bool(Thread.select().where(_due(now)).exists(db))
+
+
+def load(db: Database, thread_id: int) -> Thread:
+    """The thread with its repository."""
+    thread: Thread = Thread.select(Thread, Repo).join(Repo).where(Thread.id == thread_id).get(db)
+    return thread
 
 
 def renew_thread(db: Database, thread_id: int, worker: str, *, until: float) -> bool:
@@ -126,10 +142,10 @@ def open_jobs(db: Database, thread_id: int) -> list[Job]:
     return list(Job.select().where(mine).order_by(Job.id).execute(db))
 
 
-def last_job(db: Database, thread_id: int) -> Job | None:
-    """The thread's newest job."""
-    newest: Job | None = Job.select().where(Job.thread == thread_id).order_by(Job.id.desc()).first(db)
-    return newest
+def recent_jobs(db: Database, thread_id: int, most: int) -> list[Job]:
+    """The thread's newest jobs, newest first, at most `most`."""
+    mine = Job.select().where(Job.thread == thread_id).order_by(Job.id.desc()).limit(most)
+    return list(mine.execute(db))
 
 
 def unreported(db: Database, thread_id: int) -> list[Job]:

@@ -1,0 +1,52 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+LOCAL_OPENCODE := deploy/opencode/node_modules/.bin/opencode
+export PYTHONSAFEPATH := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: .venv
+.venv: .venv/.installed ## install what the other targets need, nothing else
+
+.venv/.installed: requirements-dev.lock pyproject.toml
+	@sh deploy/prepare.sh
+	@test -x $(BIN)/python || python3 -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: opencode
+opencode: ## install opencode under the project, unless one is on PATH
+	@sh deploy/prepare.sh
+	@command -v opencode >/dev/null 2>&1 || test -x $(LOCAL_OPENCODE) || npm ci --prefix deploy/opencode --no-audit --no-fund --loglevel=error
+
+.PHONY: run
+run: .venv opencode ## start Kugetsu on this machine
+	@PATH="$$PATH:$(CURDIR)/deploy/opencode/node_modules/.bin" exec $(BIN)/kugetsu serve
+
+.PHONY: demo
+demo: .venv opencode ## do the main job here, no account needed (ONCE=1 ends after the job)
+	@exec $(BIN)/python -P -m tests.demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: .venv opencode ## every check: format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 4 --dist loadgroup
+
+.PHONY: format
+format: .venv ## format the code
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --fix --quiet .
+
+.PHONY: lock
+lock: ## lock the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements-dev.lock

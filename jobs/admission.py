@@ -1,0 +1,157 @@
+"""The desk's first task on an issue: what do its labels ask, may this person ask, is this still wanted?
+
+In doubt the answer is no. Everything here can be repeated: an ask is a row by its content, a reaction that is there
+already stays, a comment is looked for by its marker before it is written.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from jobs import sentences
+from jobs.facts import facts_of
+from jobs.gitea import Denied
+from jobs.outgoing import last_look
+from jobs.queue import Lane
+from jobs.servers import Forge
+from jobs.wiring import Wiring
+from models import grammar, ledger, store, threads
+from models.events import Person
+from models.intake import UNCLEAR, NewAsk, is_ask_label
+from models.moves import State
+from models.tables import Ask, Job, Thread
+from models.wire import TimelineEntry
+
+log = logging.getLogger(__name__)
+
+RECIPES = frozenset({"code"})
+KNOWN_LABELS = frozenset({"code", "research", "review"})
+
+
+def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
+    """Read the issue's labels as state: one that asks, and whose latest appearance is not known yet, is an ask of whoever
+    the timeline says put it there.
+    """
+    repo, number = thread.repo.name, thread.issue
+    asking = {label.name for label in forge.gitea.issue_labels(repo, number) if is_ask_label(label.name)}
+    if asking:
+        latest = _latest(forge.gitea.timeline(repo, number), asking)
+        issue = forge.gitea.issue(repo, number)
+        Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
+        for entry in latest if issue.state == "open" else ():
+            ask = _label_ask(entry)
+            if entry.user is not None and entry.user.id != forge.bot.id:
+                with wiring.db.atomic():
+                    store.add_ask(wiring.db, thread, ask, thread.server, None)
+    threads.look_done(wiring.db, thread)
+
+
+def _latest(timeline: list[TimelineEntry], asking: set[str]) -> list[TimelineEntry]:
+    """The last time each of these labels was put on."""
+    added = {entry.label.name: entry for entry in timeline if entry.adds_label and entry.label is not None}
+    return [entry for name, entry in added.items() if name in asking]
+
+
+def _label_ask(entry: TimelineEntry) -> NewAsk:
+    name = entry.label.name.partition("/")[2] if entry.label else ""
+    user = entry.user
+    return NewAsk(
+        key=f"label:{entry.id}",
+        verb=name if name in KNOWN_LABELS else f"recipe:{name}",
+        author=Person(user.id, user.login) if user else Person(-1, ""),
+        said_at=entry.created_at.timestamp(),
+    )
+
+
+def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
+    """Admit, refuse or answer one ask, and say so to the person who made it."""
+    refusal = _refusal(wiring, forge, thread, ask)
+    if refusal is not None:
+        _refuse(wiring, forge, thread, ask, refusal)
+        return
+    if ask.verb in ("cancel", "status", "help", UNCLEAR):
+        _react(forge, thread, ask, "eyes")
+        _answer(wiring, forge, thread, ask)
+        return
+    threads.admit(wiring.db, ask, thread, now=wiring.clock())
+    wiring.bells.ring(Lane.AGENTS)
+    _react(forge, thread, ask, "eyes")
+
+
+def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | None:
+    """Why this ask is not followed, as a sentence for the person, or None."""
+    denied = _denied(wiring, forge, thread, ask)
+    if denied is not None:
+        return sentences.may_not_ask(ask.author, denied)
+    if ask.job_id is None:
+        return None
+    if thread.is_pull:
+        return sentences.no_pulls()
+    job = ledger.job_of(wiring.db, ask.job_id)
+    if job.recipe not in RECIPES:
+        return sentences.no_recipe(job.recipe)
+    limit = wiring.settings.queue_limit
+    waiting = Job.select().where(Job.state == State.QUEUED).count(wiring.db)
+    if job.state == State.ASKED and waiting >= limit:
+        return sentences.queue_full(limit)
+    return None
+
+
+def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | None:
+    """Why this person may not ask, or None. A signed comment event says of its sender whether they may push
+    (facts, 3.3); for all else Gitea is asked.
+    """
+    if ask.author_id == forge.bot.id:
+        return "I do not ask myself."
+    if ask.author.lower() in wiring.settings.allow_users or ask.may_write:
+        return None
+    answer = forge.gitea.may_write(thread.repo.name, ask.author)
+    return answer.reason if isinstance(answer, Denied) else None
+
+
+def _refuse(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, reason: str) -> None:
+    log.info("job=%s repo=%s issue=%s refused %s: %s", ask.job_id, thread.repo.name, thread.issue, ask.author, reason)
+    _react(forge, thread, ask, "-1")
+    if not threads.refused_before(wiring.db, ask):
+        text = sentences.refusal(ask.id, ask.author, reason)
+        say(wiring, forge, thread, sentences.marker(0, f"refused-{ask.id}"), text)
+    threads.refuse(wiring.db, ask, reason, now=wiring.clock())
+
+
+def _answer(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
+    text = _cancel(wiring, thread, ask) if ask.verb == "cancel" else _told(wiring, forge, thread, ask)
+    if text:
+        full = sentences.answer(ask.id, ask.author, text)
+        say(wiring, forge, thread, sentences.marker(0, f"answer-{ask.id}"), full)
+    threads.answered(wiring.db, ask, ask.verb)
+
+
+def _cancel(wiring: Wiring, thread: Thread, ask: Ask) -> str:
+    """Cancel all that is open here. What it was tells of its end itself, so there is only something to say of nothing."""
+    mine = threads.open_jobs(wiring.db, thread.id)
+    done = [ledger.request_cancel(wiring.db, job.id, ask.author, now=wiring.clock()) for job in mine]
+    return "" if any(done) else sentences.nothing_to_cancel()
+
+
+def _told(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str:
+    match ask.verb:
+        case "status":
+            places = ledger.positions(wiring.db, now=wiring.clock())
+            recent = threads.recent_jobs(wiring.db, thread.id, 5)
+            return sentences.status([facts_of(wiring, job, thread, places.get(job.id)) for job in recent])
+        case "help":
+            return grammar.help_text(forge.bot.login)
+        case _:
+            return ask.instructions
+
+
+def say(wiring: Wiring, forge: Forge, thread: Thread, mark: str, text: str) -> int:
+    """Post a comment, unless one with this mark is there already; its id."""
+    repo, number = thread.repo.name, thread.issue
+    found = forge.gitea.find_comment(repo, number, mark, forge.bot.id)
+    return (found or forge.gitea.add_comment(repo, number, last_look(text, wiring.redactor))).id
+
+
+def _react(forge: Forge, thread: Thread, ask: Ask, content: str) -> None:
+    if ask.comment_id is not None:
+        forge.gitea.react(thread.repo.name, ask.comment_id, content)

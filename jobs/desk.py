@@ -1,0 +1,94 @@
+"""The desk: admission and reports, one issue at a time."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobs import admission
+from jobs.gitea import GiteaError
+from jobs.queue import Lane
+from jobs.report import Reporter
+from jobs.wiring import Wiring
+from jobs.workspace import PushFailed
+from models import threads
+from models.tables import Thread
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 300.0
+
+
+class Desk:
+    """Sees to every thread that wants it; `look` is what a ring calls."""
+
+    def __init__(self, wiring: Wiring, reporter: Reporter) -> None:
+        self._wiring = wiring
+        self._reporter = reporter
+
+    def look(self) -> None:
+        """See to threads until none is due. One ring wakes one worker, who wakes the next while there is more."""
+        while thread := self._take():
+            self._wiring.bells.ring(Lane.DESK)
+            self._see_to(thread)
+
+    def _take(self) -> Thread | None:
+        return threads.take_thread(
+            self._wiring.db, self._wiring.worker, now=self._wiring.clock(), lease=LEASE_SECONDS
+        )
+
+    def _see_to(self, thread: Thread) -> None:
+        try:
+            with self._lease_kept(thread):
+                self._attend(thread)
+        except (GiteaError, PushFailed) as error:
+            self._put_off(thread, str(error))
+        except Exception:
+            log.exception("repo=%s issue=%s: the desk stumbled", thread.repo.name, thread.issue)
+            self._put_off(thread, "an error of Kugetsu's own; its log has all of it")
+        else:
+            threads.thread_done(self._wiring.db, thread, now=self._wiring.clock())
+
+    def _attend(self, thread: Thread) -> None:
+        forge = self._wiring.forges[thread.server]
+        if thread.look_wanted > thread.look_seen:
+            admission.look(self._wiring, forge, thread)
+        for ask in threads.pending_asks(self._wiring.db, thread.id):
+            admission.decide(self._wiring, forge, thread, ask)
+        self._reporter.publish(forge, thread)
+
+    def _put_off(self, thread: Thread, problem: str) -> None:
+        pause = pause_after(thread.desk_failures)
+        log.warning("repo=%s issue=%s again in %.0f s: %s", thread.repo.name, thread.issue, pause, problem)
+        not_before = self._wiring.clock() + pause
+        threads.thread_failed(self._wiring.db, thread, problem=problem, not_before=not_before)
+
+    @contextmanager
+    def _lease_kept(self, thread: Thread) -> Iterator[None]:
+        """Renew the lease while the block runs, however slow Gitea is."""
+        over = threading.Event()
+
+        def renew() -> None:
+            while not over.wait(LEASE_SECONDS / 4):
+                until = self._wiring.clock() + LEASE_SECONDS
+                threads.renew_thread(self._wiring.db, thread.id, self._wiring.worker, until=until)
+            self._wiring.db.close()
+
+        keeper = threading.Thread(target=renew, name=f"lease-{thread.id}", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: doubling, with a ceiling, and never all at the same moment."""
+    pause = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 20), LONGEST_PAUSE_SECONDS)
+    return pause * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy

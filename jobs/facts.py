@@ -1,0 +1,54 @@
+"""From the rows of a job to what there is to say about it."""
+
+from __future__ import annotations
+
+from jobs.outgoing import agents_words, mentions_of
+from jobs.sentences import Facts
+from jobs.wiring import Wiring
+from models.moves import Outcome, State, Verdict
+from models.tables import Ask, Intake, Job, Thread
+
+
+def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = None) -> Facts:
+    """Everything the sentences about `job` of `thread` need; `position` is its place in the queue."""
+    return Facts(
+        job_id=job.id,
+        recipe=job.recipe,
+        state=State(job.state),
+        outcome=Outcome(job.outcome) if job.outcome else None,
+        askers=_askers(wiring, job),
+        position=position,
+        held_by=_held_by(wiring, job),
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        attempt=job.attempt,
+        step=agents_words(job.step, wiring.redactor),
+        steps=job.steps,
+        answer=agents_words(job.answer, wiring.redactor),
+        error=job.error,
+        model=job.model or wiring.settings.model or "",
+        agent=job.agent,
+        tokens_in=job.tokens_in,
+        tokens_out=job.tokens_out,
+        cost=job.cost,
+        changed=job.changed,
+        pull=thread.pull,
+        new_pull=job.new_pull,
+        log_url=f"{wiring.settings.public_url}/admin/jobs/{job.id}/log",
+        issue=thread.issue,
+        title=thread.title,
+    )
+
+
+def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:
+    mine = (Ask.job == job.id) & (Ask.verdict == Verdict.ADMITTED)
+    rows = Ask.select(Ask.author).where(mine).order_by(Ask.id).tuples().execute(wiring.db)
+    return mentions_of([login for (login,) in rows] or [job.asked_by])
+
+
+def _held_by(wiring: Wiring, job: Job) -> str:
+    """Why a queued job does not start although it could."""
+    intake = Intake.select().where(Intake.id == 1).get(wiring.db)
+    if job.state == State.QUEUED and intake.paused:
+        return f"No new work is started at the moment. {intake.reason}".rstrip()
+    return ""

@@ -1,0 +1,91 @@
+"""The agents' lane: as many jobs as may run, each followed by a thread of its own.
+
+Huey's worker of this lane only claims: a thread a job, rather than Huey's fixed number of workers, lets the limit change
+while running and lets a job be adopted without waiting for a free one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from jobs import presence
+from jobs.queue import Lane
+from jobs.runner import Leaving, Runner
+from jobs.wiring import Wiring
+from models import ledger
+from models.ledger import Claimed
+from models.moves import State
+from models.tables import Job, Worker
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 30.0
+
+
+class AgentsLane:
+    """Claims jobs and adopts those whose worker is gone. `look` is what a ring calls, `recover` what the sweep does."""
+
+    def __init__(self, wiring: Wiring, runner: Runner) -> None:
+        self._wiring = wiring
+        self._runner = runner
+        self._threads: dict[int, threading.Thread] = {}
+        self._lock = threading.Lock()
+
+    def look(self) -> None:
+        """Claim while there is something to claim."""
+        while not self._runner.leaving.is_set() and (claimed := self._claim()):
+            self._start(claimed, self._runner.run)
+
+    def _claim(self) -> Claimed | None:
+        wiring = self._wiring
+        return ledger.claim_next(wiring.db, wiring.worker, now=wiring.clock(), lease=LEASE_SECONDS)
+
+    def recover(self) -> None:
+        """Take over every running job whose worker is gone or whose lease has lapsed."""
+        for job in list(Job.select().where(Job.state == State.RUNNING).execute(self._wiring.db)):
+            if not self._runner.leaving.is_set() and self._is_lost(job):
+                self._adopt(job)
+
+    def _is_lost(self, job: Job) -> bool:
+        if job.worker == self._wiring.worker:
+            return job.id not in self._threads
+        if (job.lease_until or 0.0) < self._wiring.clock():
+            return True
+        worker = Worker.select().where(Worker.name == job.worker).first(self._wiring.db)
+        return worker is None or presence.is_gone(self._wiring.settings.home, worker.host, worker.name)
+
+    def _adopt(self, job: Job) -> None:
+        wiring = self._wiring
+        lease = {"now": wiring.clock(), "lease": LEASE_SECONDS}
+        claimed = ledger.adopt(wiring.db, job.id, job.epoch, wiring.worker, **lease)
+        if claimed is not None:
+            log.info("job=%s adopted from %s", job.id, job.worker)
+            self._start(claimed, self._runner.resume)
+
+    def _start(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
+        thread = threading.Thread(target=self._follow, args=(claimed, act), name=f"job-{claimed.job_id}", daemon=True)
+        with self._lock:
+            self._threads[claimed.job_id] = thread
+        thread.start()
+
+    def _follow(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
+        try:
+            act(claimed)
+        except Leaving:
+            ledger.release(self._wiring.db, claimed)
+        finally:
+            with self._lock:
+                self._threads.pop(claimed.job_id, None)
+            self._wiring.db.close()
+        for lane in Lane:
+            self._wiring.bells.ring(lane)
+
+    def stop(self, timeout: float) -> None:
+        """Stop following; the agents live on and the next worker adopts them."""
+        self._runner.leaving.set()
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join(timeout)

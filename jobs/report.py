@@ -1,0 +1,164 @@
+"""The reporter: makes Gitea look the way the table says.
+
+`publish` can be repeated at any time and after any crash: each step looks for its own trace first. It runs under the
+thread's lease, so nobody else writes to this issue meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from jobs import sentences
+from jobs.admission import say
+from jobs.facts import facts_of
+from jobs.gitea import GiteaMissing, GiteaRejected
+from jobs.outgoing import last_look
+from jobs.sentences import Facts
+from jobs.servers import Forge
+from jobs.wiring import Wiring
+from jobs.workspace import PushRejected, Target, Workspace
+from models import ledger, threads
+from models.moves import Outcome, State
+from models.tables import Job, Thread
+
+log = logging.getLogger(__name__)
+
+ANSWER_LABELS = {
+    Outcome.COMPLETED: "kugetsu/done",
+    Outcome.FAILED: "kugetsu/failed",
+    Outcome.EXPIRED: "kugetsu/failed",
+    Outcome.REFUSED: "kugetsu/failed",
+    Outcome.CANCELLED: "kugetsu/cancelled",
+}
+GONE = -1
+"""The live comment of a job whose comment somebody deleted: it is not forced on them again."""
+
+
+class Reporter:
+    """`workspace` pushes the branches."""
+
+    def __init__(self, wiring: Wiring, workspace: Workspace) -> None:
+        self._wiring = wiring
+        self._workspace = workspace
+
+    def publish(self, forge: Forge, thread: Thread) -> None:
+        """Tell Gitea all that it has not been told about the jobs of `thread`."""
+        jobs = threads.unreported(self._wiring.db, thread.id)
+        if not jobs:
+            return
+        forge.ensure_labels(thread.repo.name)
+        self._label(forge, thread)
+        for job in jobs:
+            self._publish(forge, thread, job)
+
+    def _label(self, forge: Forge, thread: Thread) -> None:
+        name = label_of(threads.recent_jobs(self._wiring.db, thread.id, 10))
+        if name is not None:
+            forge.gitea.put_label(thread.repo.name, thread.issue, name)
+
+    def _publish(self, forge: Forge, thread: Thread, job: Job) -> None:
+        if job.state == State.REPORTING and job.outcome == Outcome.COMPLETED and job.changed:
+            job = self._deliver(forge, thread, job)
+        places = ledger.positions(self._wiring.db, now=self._wiring.clock())
+        facts = facts_of(self._wiring, job, thread, places.get(job.id))
+        self._follow(forge, thread, job, facts)
+        if job.state in (State.REPORTING, State.DONE):
+            self._close(forge, thread, job, facts)
+        threads.reported(self._wiring.db, job)
+        if job.state == State.REPORTING:
+            self._finish(thread, job)
+
+    def _finish(self, thread: Thread, job: Job) -> None:
+        now = self._wiring.clock()
+        ledger.move(self._wiring.db, job.id, State.REPORTING, State.DONE, at=now, reason="told")
+        threads.reported(self._wiring.db, ledger.job_of(self._wiring.db, job.id))
+        log.info("job=%s repo=%s issue=%s %s, told", job.id, thread.repo.name, thread.issue, job.outcome)
+
+    def _deliver(self, forge: Forge, thread: Thread, job: Job) -> Job:
+        """Push the branch and have a pull request for it. A push that Gitea refuses makes the job a failed one."""
+        try:
+            self._push(forge, thread, job)
+        except PushRejected as error:
+            ledger.spoil(self._wiring.db, job.id, now=self._wiring.clock(), error=str(error))
+        return ledger.job_of(self._wiring.db, job.id)
+
+    def _push(self, forge: Forge, thread: Thread, job: Job) -> None:
+        repo = forge.gitea.repo(thread.repo.name)
+        branch = thread.branch or branch_of(thread.issue)
+        target = target_of(forge, thread, repo.default_branch)
+        self._workspace.push(target, job.head_sha or "")
+        facts = facts_of(self._wiring, job, thread)
+        body = last_look(sentences.pull_body(facts), self._wiring.redactor)
+        open_one = forge.gitea.open_pull(repo.full_name, branch, repo.default_branch)
+        title = last_look(sentences.pull_title(facts), self._wiring.redactor)
+        pull = open_one or forge.gitea.ensure_pull(repo.full_name, branch, repo.default_branch, title, body)
+        if open_one is not None and sentences.marker(job.id, sentences.PULL) not in open_one.body:
+            forge.gitea.edit_pull(repo.full_name, pull.number, body=body)
+        new = sentences.marker(job.id, sentences.PULL) in pull.body if open_one is None else job.new_pull
+        Job.update(new_pull=new).where(Job.id == job.id).execute(self._wiring.db)
+        Thread.update(pull=pull.number, branch=branch).where(Thread.id == thread.id).execute(self._wiring.db)
+        thread.pull = pull.number
+
+    def _close(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
+        """The closing comment, once. A refusal has been said at the desk."""
+        if job.result_comment is not None or job.outcome == Outcome.REFUSED:
+            return
+        mark = sentences.marker(job.id, sentences.RESULT)
+        job.result_comment = say(self._wiring, forge, thread, mark, sentences.result(facts))
+        Job.update(result_comment=job.result_comment).where(Job.id == job.id).execute(self._wiring.db)
+
+    def _follow(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
+        """The comment that follows the job: made once, then edited where its text differs."""
+        verbosity = self._wiring.settings.verbosity
+        if verbosity == "quiet" or job.state == State.ASKED or job.outcome == Outcome.REFUSED:
+            return
+        text = last_look(sentences.live(facts, verbose=verbosity == "verbose"), self._wiring.redactor)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if job.live_comment is None:
+            job.live_comment = say(self._wiring, forge, thread, sentences.marker(job.id, sentences.LIVE), text)
+        elif digest != job.live_digest and job.live_comment != GONE:
+            job.live_comment = _edit(forge, thread, job.live_comment, text)
+        shown = {"live_comment": job.live_comment, "live_digest": digest, "live_at": self._wiring.clock()}
+        Job.update(**shown, position_shown=facts.position).where(Job.id == job.id).execute(self._wiring.db)
+
+
+def _edit(forge: Forge, thread: Thread, comment: int, text: str) -> int:
+    try:
+        forge.gitea.edit_comment(thread.repo.name, comment, text)
+    except (GiteaMissing, GiteaRejected):
+        return GONE
+    return comment
+
+
+def label_of(jobs: list[Job]) -> str | None:
+    """The answer that an issue's labels should give, from its jobs, newest first: what runs, else what waits, else how the
+    newest ended; None where nothing is to be said.
+    """
+    states = {job.state for job in jobs}
+    if State.RUNNING in states:
+        return "kugetsu/running"
+    if State.QUEUED in states:
+        return "kugetsu/queued"
+    ended = [job.outcome for job in jobs if job.outcome]
+    return ANSWER_LABELS[Outcome(ended[0])] if ended and State.ASKED not in states else None
+
+
+def branch_of(issue: int) -> str:
+    """The branch on which an issue's work is done."""
+    return f"kugetsu/issue-{issue}"
+
+
+def target_of(forge: Forge, thread: Thread, base: str) -> Target:
+    """Where the thread's work comes from and goes to. The address is the one of our settings: the `clone_url` that the
+    server gives may be a name that only others can reach.
+    """
+    return Target(
+        server=thread.server,
+        repo=thread.repo.name,
+        issue=thread.issue,
+        clone_url=f"{forge.url}/{thread.repo.name}.git",
+        token=forge.token,
+        base=base,
+        branch=thread.branch or branch_of(thread.issue),
+    )

@@ -1,0 +1,215 @@
+"""Every sentence the bot says on an issue or a pull request: pure functions, and the only place that builds them.
+
+What the agent wrote comes in already made harmless (`jobs.outgoing`); what goes out is redacted and cut there, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import assert_never
+
+import msgspec
+
+from models.moves import Outcome, State
+
+LIVE = "live"
+"""Part of a job's comment that is edited as the job goes on."""
+RESULT = "result"
+"""Part of a job's closing comment."""
+PULL = "pull"
+"""Part of the pull request's text."""
+
+MINUTE, HOUR = 60, 3600
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to say about a job. Times are seconds since the epoch, `cost` is in US dollars."""
+
+    job_id: int
+    recipe: str
+    state: State
+    outcome: Outcome | None = None
+    askers: tuple[str, ...] = ()
+    position: int | None = None
+    held_by: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    attempt: int = 0
+    step: str = ""
+    steps: int = 0
+    answer: str = ""
+    error: str = ""
+    model: str = ""
+    agent: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    changed: bool = False
+    pull: int | None = None
+    new_pull: bool = False
+    log_url: str = ""
+    issue: int = 0
+    title: str = ""
+
+
+def marker(job_id: int, part: str) -> str:
+    """The hidden mark by which our own text is found again; `job_id` is 0 where no job is behind it."""
+    return f"<!-- kugetsu job={job_id} part={part} -->"
+
+
+def live(facts: Facts, *, verbose: bool) -> str:
+    """The comment that follows the job."""
+    return f"{_headline(facts)}\n{_progress(facts) if verbose else ''}\n{_footer(facts)}\n{marker(facts.job_id, LIVE)}"
+
+
+def _headline(facts: Facts) -> str:
+    match facts.state:
+        case State.ASKED | State.QUEUED:
+            return _waiting(facts)
+        case State.RUNNING:
+            since = f" since {clock(facts.started_at)}" if facts.started_at else ""
+            again = f", attempt {facts.attempt + 1}" if facts.attempt else ""
+            return f"🌘 **Working on it**{since}{again}."
+        case State.REPORTING | State.DONE:
+            return _ended(facts)
+        case _:
+            assert_never(facts.state)
+
+
+def _waiting(facts: Facts) -> str:
+    place = f", position {facts.position}" if facts.position else ""
+    held = f" {facts.held_by}" if facts.held_by else ""
+    again = f" Attempt {facts.attempt} ended: {facts.error}" if facts.attempt and facts.error else ""
+    return f"🌑 **Queued**{place}.{held}{again}"
+
+
+def _ended(facts: Facts) -> str:
+    match facts.outcome:
+        case Outcome.COMPLETED if facts.changed and facts.pull:
+            return f"🌕 **Done**: #{facts.pull}."
+        case Outcome.COMPLETED:
+            return "🌕 **Done**: nothing had to be changed."
+        case Outcome.FAILED:
+            return f"**Failed**: {facts.error}"
+        case Outcome.CANCELLED:
+            return f"**Cancelled**. {facts.error}".rstrip()
+        case Outcome.EXPIRED:
+            return "**Expired**: it waited too long in the queue."
+        case Outcome.REFUSED | None:
+            return f"**Refused**: {facts.error}"
+        case _:
+            assert_never(facts.outcome)
+
+
+def _progress(facts: Facts) -> str:
+    if facts.state is not State.RUNNING or not facts.steps:
+        return ""
+    return f"\nStep {facts.steps}: {facts.step}\n"
+
+
+def _footer(facts: Facts) -> str:
+    log = f" · [log]({facts.log_url})" if facts.log_url else ""
+    return f"\n<sub>job {facts.job_id} · {facts.recipe}{log}</sub>"
+
+
+def result(facts: Facts) -> str:
+    """The closing comment. It mentions who asked, since Gitea mails new comments and not edits."""
+    who = " ".join(f"@{login}" for login in facts.askers)
+    return f"{who} {_verdict(facts)}\n{_footer(facts)}\n{marker(facts.job_id, RESULT)}"
+
+
+def _verdict(facts: Facts) -> str:
+    match facts.outcome:
+        case Outcome.COMPLETED if facts.changed:
+            what = "opened" if facts.new_pull else "updated"
+            return f"I have {what} the pull request #{facts.pull}.\n\n{facts.answer}"
+        case Outcome.COMPLETED:
+            return f"I found nothing to change.\n\n{facts.answer}"
+        case Outcome.FAILED:
+            again = "Comment `/kugetsu retry` to try again; what was done so far is kept."
+            return f"this failed: {facts.error}\n\n{again}"
+        case Outcome.CANCELLED:
+            return f"this is cancelled. {facts.error}\n\nWhat was done so far is kept; `/kugetsu retry` goes on with it."
+        case Outcome.EXPIRED:
+            return "this waited too long in the queue and has been dropped. Ask again to queue it anew."
+        case Outcome.REFUSED | None:
+            return facts.error
+        case _:
+            assert_never(facts.outcome)
+
+
+def pull_title(facts: Facts) -> str:
+    """The title of the pull request."""
+    return facts.title or f"Work on #{facts.issue}"
+
+
+def pull_body(facts: Facts) -> str:
+    """The text of the pull request: what was done, how it was made, and the keyword that closes the issue."""
+    rows = [("recipe", facts.recipe), ("agent", facts.agent), ("model", facts.model or "the agent's own choice")]
+    rows += [("tokens", f"{facts.tokens_in:,} in, {facts.tokens_out:,} out"), ("cost", f"${facts.cost:.4f}")]
+    if facts.started_at and facts.finished_at:
+        rows.append(("time", spoken(facts.finished_at - facts.started_at)))
+    if facts.log_url:
+        rows.append(("log", f"[job {facts.job_id}]({facts.log_url})"))
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows if value)
+    return f"{facts.answer}\n\nCloses #{facts.issue}\n\n| | |\n|---|---|\n{table}\n\n{marker(facts.job_id, PULL)}"
+
+
+def refusal(ask_id: int, author: str, reason: str) -> str:
+    """Why an ask is not followed, said once to each person on each issue."""
+    return f"@{author} {reason}\n\n{marker(0, f'refused-{ask_id}')}"
+
+
+def answer(ask_id: int, author: str, text: str) -> str:
+    """The answer to a question that needs no agent."""
+    return f"@{author} {text}\n\n{marker(0, f'answer-{ask_id}')}"
+
+
+def status(jobs: Sequence[Facts]) -> str:
+    """What happens on this issue, newest first."""
+    if not jobs:
+        return "nothing has been asked of me on this issue yet."
+    lines = [f"- job {facts.job_id} ({facts.recipe}): {_headline(facts)}" for facts in jobs]
+    return "this is how it stands here:\n\n" + "\n".join(lines)
+
+
+def may_not_ask(author: str, why: str) -> str:
+    """The sentence for somebody who may not ask."""
+    del author
+    return f"I only work for people who may write to this repository. {why}".rstrip()
+
+
+def queue_full(limit: int) -> str:
+    """The sentence for an ask that finds no room in the queue."""
+    return f"{limit} jobs are waiting already, and that is as many as I take. Please ask again later."
+
+
+def no_recipe(name: str) -> str:
+    """The sentence for work that cannot be done here."""
+    return f"I do not know how to do `{name}` here. `kugetsu/code` is what I can do on an issue."
+
+
+def no_pulls() -> str:
+    """The sentence for an ask on a pull request that is not ours."""
+    return "I work on issues; to change a pull request of mine, ask on the issue it came from."
+
+
+def nothing_to_cancel() -> str:
+    """The answer to a cancel where nothing is open."""
+    return "nothing of mine waits or runs on this issue."
+
+
+def clock(at: float | None) -> str:
+    """A time of day for everybody."""
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M} UTC" if at else ""
+
+
+def spoken(seconds: float) -> str:
+    """A length of time as people say it."""
+    whole = max(0, round(seconds))
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"

@@ -1,0 +1,84 @@
+"""The Gitea servers this worker speaks to, and who we are on each."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from peewee import Database
+
+from jobs.gitea import Gitea, GiteaDown, GiteaError
+from models import settings as configured
+from models.events import Person
+from models.tables import Server
+
+log = logging.getLogger(__name__)
+
+
+class Forge:
+    """One server: its client, and our own account there once it has been seen. `check` is safe from any thread."""
+
+    def __init__(self, server: configured.Server, db: Database) -> None:
+        self.name = server.name
+        self.url = server.url
+        self.token = server.token.get_secret_value() if server.token else ""
+        self.gitea = Gitea(server.url, self.token)
+        self._db = db
+        self._bot: Person | None = None
+        self._labelled: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def bot(self) -> Person:
+        """Our own account. Raises `GiteaError` while the server cannot be asked."""
+        return self._bot or self.check()
+
+    def check(self, now: float = 0.0) -> Person:
+        """Ask the server who we are and note how it is. Raises `GiteaError` where it does not answer."""
+        try:
+            version, me = self.gitea.version(), self.gitea.me()
+        except GiteaError as error:
+            self._note(ok=False, problem=str(error), checked_at=now)
+            raise
+        self._bot = Person(me.id, me.login)
+        self._note(ok=True, problem="", version=version, bot_id=me.id, bot_login=me.login, checked_at=now)
+        return self._bot
+
+    def _note(self, **seen: object) -> None:
+        Server.insert(name=self.name, url=self.url).on_conflict_ignore().execute(self._db)
+        Server.update(url=self.url, **seen).where(Server.name == self.name).execute(self._db)
+
+    def ensure_labels(self, repo: str) -> None:
+        """Make the labels of our scope in `repo`, once in this process."""
+        with self._lock:
+            if repo not in self._labelled:
+                self.gitea.ensure_labels(repo)
+                self._labelled.add(repo)
+
+
+class Forges:
+    """All servers of the settings that have an address and a token, by name."""
+
+    def __init__(self, servers: Mapping[str, configured.Server], db: Database) -> None:
+        usable = {name: server for name, server in servers.items() if server.url and server.token}
+        self._forges = {name: Forge(server, db) for name, server in usable.items()}
+
+    def __getitem__(self, name: str) -> Forge:
+        """The server called `name`. Raises `GiteaDown` where the settings do not (or no longer) say how to reach it."""
+        if name not in self._forges:
+            raise GiteaDown(f"the settings hold no address and token for the server “{name}”")
+        return self._forges[name]
+
+    def check(self, now: float) -> None:
+        """Note how each server is."""
+        for forge in self._forges.values():
+            try:
+                forge.check(now)
+            except GiteaError as error:
+                log.warning("%s: %s", forge.name, error)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for forge in self._forges.values():
+            forge.gitea.close()

@@ -1,0 +1,169 @@
+"""The work side: two lanes, a heartbeat, and a sweep that finds whatever a lost ring or a lost worker left behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from jobs import opencode, presence, sandbox
+from jobs.agent import StartGate
+from jobs.desk import Desk
+from jobs.lane import AgentsLane
+from jobs.presence import Presence
+from jobs.queue import Bells, Lane
+from jobs.redact import Redactor
+from jobs.report import Reporter
+from jobs.runner import Runner
+from jobs.sandbox import Sandbox
+from jobs.servers import Forges
+from jobs.wiring import Wiring
+from jobs.workspace import Workspace
+from models import ledger, store, threads
+from models.moves import Outcome, State
+from models.settings import Settings
+from models.tables import Job, Worker
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5
+HEARTBEAT_SECONDS = 5.0
+POSITIONS_SECONDS = 4.0
+SWEEP_SECONDS = 30.0
+CHECK_SECONDS = 60.0
+STOP_SECONDS = 3.0
+DESK_WORKERS = 2
+
+
+class WorkerProcess:
+    """A worker from start to stop. `environ` is where the variables named by `agent_env` are taken from."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._stack = ExitStack()
+        settings.home.mkdir(parents=True, exist_ok=True)
+        self._db = store.open_database(settings.home / "kugetsu.db")
+        store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
+        self._sandbox = sandbox.choose(settings.sandbox)
+        self._agent = opencode.version(settings.agent_command)
+        self._presence = self._stack.enter_context(Presence(settings.home))
+        self._bells = Bells(settings.home / "queue.db")
+        self._wiring = self._wire(Forges(settings.servers, self._db))
+        workspace = Workspace(settings.home, self._sandbox.run_inside)
+        self._runner = Runner(self._wiring, workspace, self._sandbox, StartGate(), environ, self._agent)
+        self._lane = AgentsLane(self._wiring, self._runner)
+        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace))
+        self._stopping = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+
+    def _wire(self, forges: Forges) -> Wiring:
+        return Wiring(
+            settings=self._settings,
+            db=self._db,
+            bells=self._bells,
+            forges=forges,
+            redactor=Redactor(secrets_of(self._settings)),
+            worker=self._presence.name,
+            clock=time.time,
+        )
+
+    def start(self) -> None:
+        """Take up what others left, then answer the bells."""
+        self._appear()
+        self._sweep()
+        self._bells.answer({Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._desk.look)})
+        self._ticker.start()
+        for lane in Lane:
+            self._bells.ring(lane)
+
+    def stop(self) -> None:
+        """Leave everything to the next worker, within a few seconds. The agents live on."""
+        self._stopping.set()
+        self._lane.stop(STOP_SECONDS)
+        self._bells.stop(STOP_SECONDS)
+        self._ticker.join(STOP_SECONDS)
+        threads.free_threads_of(self._db, self._presence.name)
+        Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
+        self._wiring.forges.close()
+        self._stack.close()
+        self._bells.close()
+        self._db.close()
+
+    def _appear(self) -> None:
+        now = self._wiring.clock()
+        box = {"sandbox": self._sandbox.kind, "sandbox_why": self._sandbox.why, "agent": self._agent}
+        name = self._presence.name
+        Worker.insert(
+            name=name, host=self._presence.host, pid=self._presence.pid, started_at=now, seen_at=now, **box
+        ).execute(self._db)
+        log.info("worker %s: sandbox %s (%s), %s", name, self._sandbox.kind, self._sandbox.why, self._agent)
+
+    def _tick(self) -> None:
+        rounds = {
+            HEARTBEAT_SECONDS: self._beat,
+            POSITIONS_SECONDS: self._show_positions,
+            SWEEP_SECONDS: self._sweep,
+            CHECK_SECONDS: self._check,
+            TICK_SECONDS: self._ring_for_due,
+        }
+        due = dict.fromkeys(rounds, 0.0) | {SWEEP_SECONDS: time.monotonic() + SWEEP_SECONDS}
+        while not self._stopping.wait(TICK_SECONDS):
+            for interval, act in rounds.items():
+                if time.monotonic() >= due[interval]:
+                    due[interval] = time.monotonic() + interval
+                    self._safely(act)
+        self._db.close()
+
+    def _safely(self, act: object) -> None:
+        try:
+            assert callable(act)  # noqa: S101 - for the type checker
+            act()
+        except Exception:
+            log.exception("the ticker stumbled; it goes on")
+
+    def _beat(self) -> None:
+        Worker.update(seen_at=self._wiring.clock()).where(Worker.name == self._presence.name).execute(self._db)
+
+    def _check(self) -> None:
+        self._wiring.forges.check(self._wiring.clock())
+
+    def _ring_for_due(self) -> None:
+        """What was put off comes due without anybody ringing."""
+        now = self._wiring.clock()
+        if threads.any_due(self._db, now=now):
+            self._bells.ring(Lane.DESK)
+        if Job.select().where((Job.state == State.QUEUED) & (Job.not_before <= now)).exists(self._db):
+            self._bells.ring(Lane.AGENTS)
+
+    def _show_positions(self) -> None:
+        for job_id, place in ledger.positions(self._db, now=self._wiring.clock()).items():
+            moved = (Job.id == job_id) & Job.position_shown.is_null(False) & (Job.position_shown != place)
+            if Job.select().where(moved).exists(self._db):
+                ledger.want_report(self._db, job_id)
+
+    def _sweep(self) -> None:
+        """Free what dead workers held, adopt what they ran, end what waited too long."""
+        for worker in list(Worker.select().execute(self._db)):
+            if presence.is_gone(self._settings.home, worker.host, worker.name):
+                threads.free_threads_of(self._db, worker.name)
+                self._lane.recover()
+                presence.forget(self._settings.home, self._db, worker.name)
+        self._lane.recover()
+        self._expire()
+
+    def _expire(self) -> None:
+        now = self._wiring.clock()
+        oldest = now - self._settings.queue_timeout.total_seconds()
+        stale = (Job.state == State.QUEUED) & (Job.queued_at < oldest)
+        for job in list(Job.select(Job.id).where(stale).execute(self._db)):
+            ledger.end_waiting(self._db, job.id, Outcome.EXPIRED, now=now, reason="waited too long")
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Every secret that the settings hold."""
+    found = [settings.admin_token] if settings.admin_token else []
+    for server in settings.servers.values():
+        found += [*([server.token] if server.token else []), *server.webhook_secrets]
+    return [secret.get_secret_value() for secret in found]

@@ -1,0 +1,158 @@
+"""The command line: `kugetsu serve`, `web`, `worker`. Here, and only here, the environment is read."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+
+from jobs import processes
+from jobs.queue import Bells, Lane
+from jobs.sandbox import SandboxUnavailable
+from jobs.worker import WorkerProcess
+from models import store
+from models.settings import Settings, SettingsError, load
+from webhook.app import Wiring, create_app
+from webhook.logs import set_up_logging
+from webhook.server import CannotListen, serve
+
+log = logging.getLogger("kugetsu")
+
+WELL, WRONG = 0, 2
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SECONDS = 5.0
+"""A half that has not ended by then is killed; nothing it does is lost by that."""
+STEADY_SECONDS = 30.0
+"""A half that has run this long is started again at once when it ends."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0 well, 1 the answer is no, 2 the settings or arguments are wrong."""
+    arguments = _parser().parse_args(argv)
+    if arguments.with_parent:
+        processes.die_with_parent(signal.SIGTERM)
+    try:
+        settings = load(os.environ)
+        set_up_logging(settings)
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return int(arguments.act(settings, os.environ))
+    except (SettingsError, SandboxUnavailable, CannotListen, OSError) as error:
+        print(f"kugetsu: {error}", file=sys.stderr)
+        return WRONG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kugetsu", description="Turns Gitea issues into finished work.")
+    parser.add_argument("--version", action="version", version=f"kugetsu {version('kugetsu')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, act, says in (
+        ("serve", _serve, "receive webhooks and do the work, all in one"),
+        ("web", _web, "the HTTP side alone"),
+        ("worker", _worker, "the work side alone"),
+    ):
+        command = commands.add_parser(name, help=says, description=says)
+        command.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+        command.set_defaults(act=act)
+    return parser
+
+
+def _web(settings: Settings, environ: Mapping[str, str]) -> int:
+    del environ
+    database = store.open_database(settings.home / "kugetsu.db")
+    store.migrate(database, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
+    bells = Bells(settings.home / "queue.db")
+    app = create_app(Wiring(settings=settings, database=database, ring=partial(bells.ring, Lane.DESK)))
+    serve(app, settings, announce=_announce(settings))
+    bells.close()
+    return WELL
+
+
+def _announce(settings: Settings) -> partial[None]:
+    missing = [] if settings.gitea_url else ["KUGETSU_GITEA_URL and KUGETSU_GITEA_TOKEN"]
+    missing += [] if any(server.webhook_secrets for server in settings.servers.values()) else ["KUGETSU_WEBHOOK_SECRET"]
+    return partial(_say_hello, missing)
+
+
+def _say_hello(missing: Sequence[str], address: str) -> None:
+    log.info("listening on %s, webhooks at %s/webhook, status at %s/admin/status", address, address, address)
+    for names in missing:
+        log.warning("%s: not set yet", names)
+
+
+def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
+    stop = threading.Event()
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
+    worker = WorkerProcess(settings, environ)
+    worker.start()
+    stop.wait()
+    worker.stop()
+    return WELL
+
+
+def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Both halves as processes of their own, so that neither can take the other down; started again when one ends."""
+    del settings
+    return Supervisor(("worker", "web"), environ).run()
+
+
+class Supervisor:
+    """Keeps one process for each of `halves` running until a signal says stop."""
+
+    def __init__(self, halves: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._environ = dict(environ)
+        self._halves: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
+        self._names = halves
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """Until SIGTERM or SIGINT; then end both halves. A half whose settings are wrong ends the other, too."""
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: self._stop.set())
+        for name in self._names:
+            self._start(name)
+        code = WELL
+        while not self._stop.wait(0.1) and code == WELL:
+            code = self._look_after()
+        self._end()
+        return code
+
+    def _start(self, name: str) -> None:
+        command = [sys.executable, "-P", "-m", "webhook.cli", name, "--with-parent"]
+        # In a session of its own a half is not hit by Ctrl-C in the terminal: we tell it, once.
+        process = subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True)
+        self._halves[name] = (process, time.monotonic())
+
+    def _look_after(self) -> int:
+        for name, (process, since) in list(self._halves.items()):
+            code = process.poll()
+            if code == WRONG:
+                return WRONG
+            if code is not None:
+                log.error("the %s half ended with %s and is started again", name, code)
+                self._stop.wait(0.0 if time.monotonic() - since > STEADY_SECONDS else 1.0)
+                self._start(name)
+        return WELL
+
+    def _end(self) -> None:
+        for process, _ in self._halves.values():
+            process.terminate()
+        until = time.monotonic() + STOP_SECONDS
+        for process, _ in self._halves.values():
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

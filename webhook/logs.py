@@ -1,0 +1,46 @@
+"""Where log lines go and what they look like."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from jobs.redact import Redactor
+from jobs.worker import secrets_of
+from models.settings import Settings
+
+
+class _Redacted(logging.Formatter):
+    """A formatter whose lines hold no secret that we know, whatever was logged."""
+
+    def __init__(self, secrets: Sequence[str], *, as_json: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
+        self.converter = time.gmtime
+        self.default_msec_format = "%s.%03dZ"
+        self.default_time_format = "%Y-%m-%dT%H:%M:%S"
+        self._redactor = Redactor(secrets)
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._json(record) if self._as_json else super().format(record)
+        return self._redactor.clean(line)
+
+    def _json(self, record: logging.LogRecord) -> str:
+        said = {"time": self.formatTime(record), "level": record.levelname.lower(), "logger": record.name}
+        said["message"] = record.getMessage()
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(said).decode()
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Log to standard error, from `settings.log_level` up, as text or JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacted(secrets_of(settings), as_json=settings.log_format == "json"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "huey", "peewee", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
