@@ -87,7 +87,8 @@ class Thread(Model):
     """One issue's conversation.
 
     `desk_wanted` grows with every change that the desk must see to; `desk_seen` follows when it has. `look_*` likewise
-    for its labels. Only who holds the desk's lease writes to this issue on Gitea.
+    for its labels. `told_until` is the last comment that the agent has been told of. Only who holds the desk's lease
+    writes to this issue on Gitea.
     """
 
     repo_id: int
@@ -100,6 +101,7 @@ class Thread(Model):
     session = TextField(null=True)
     branch = TextField(null=True)
     pull = IntegerField(null=True)
+    told_until = BigIntegerField(default=0)
     desk_wanted = IntegerField(default=0)
     desk_seen = IntegerField(default=0)
     urgent = BooleanField(default=False)
