@@ -1,0 +1,55 @@
+"""Where code lies in a Markdown text: there nothing notifies, links, or hides."""
+
+import re
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+# An escaped character, so that it is stepped over, or inline code.
+_BACKTICKS = re.compile(r"\\[`\\]|(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+
+Span = tuple[int, int]
+
+
+def code_spans(text: str) -> list[Span]:
+    """Character ranges of `text` that are surely code, in order: fenced and indented blocks, inline code.
+
+    Where readers could differ (inline code over several lines, or with a | that a table would cut) it is not
+    called code. Lines of `text` must end with a line feed alone.
+    """
+    starts = _line_starts(text)
+    spans: list[Span] = []
+    for token in MarkdownIt("commonmark").parse(text):
+        if token.map is None:
+            continue
+        first, last = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)]
+        if token.type in {"fence", "code_block"}:
+            spans.append((first, last))
+        elif token.type == "inline":
+            spans += _inline_code(text, first, last, token)
+    return sorted(spans)
+
+
+def inside(spans: list[Span], position: int) -> bool:
+    return any(first <= position < last for first, last in spans)
+
+
+def _line_starts(text: str) -> list[int]:
+    """The offset of each line, and the end of the text."""
+    return [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
+
+
+def _inline_code(text: str, first: int, last: int, block: Token) -> Iterator[Span]:
+    """The parser gives no columns, so they are looked for; they count only if the parser found the same ones."""
+    found = [match for match in _BACKTICKS.finditer(text, first, last) if match[1]]
+    parsed = [child.content for child in block.children or () if child.type == "code_inline"]
+    if [_content(match[2]) for match in found] == parsed:
+        yield from (match.span() for match in found if not {"\n", "|"} & set(match[2]))
+
+
+def _content(raw: str) -> str:
+    """Inline code as CommonMark reads it: line ends are spaces, and one space is taken off at both ends."""
+    line = raw.replace("\n", " ")
+    padded = line.startswith(" ") and line.endswith(" ") and line.strip(" ")
+    return line[1:-1] if padded else line
