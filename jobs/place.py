@@ -1,7 +1,8 @@
 """Where one thread's work lies on disk.
 
-The folder is the unit of everything about a thread that the agent may touch: its own repository, the worktree,
-opencode's state, and temporary files. It is kept between runs, so a conversation goes on where it stopped.
+The folder is the unit of everything about a thread that the agent may touch: its own repository, the
+worktree, opencode's state, and temporary files. It is kept between runs, so a conversation goes on where it
+stopped.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ class Place:
 
     root: Path
     repo: Path
-    """The agent's own bare repository. Never run git in it outside the sandbox: its configuration is the agent's."""
+    """The agent's own bare repository. Git never runs in it outside the sandbox: its config is the agent's."""
     tree: Path
     """The linked worktree the agent works in."""
     home: Path

@@ -1,0 +1,254 @@
+"""The keeper: a small process of its own that runs one agent and outlives the worker that asked for it.
+
+    python -I -S keeper.py SPEC.json        keep one run, as written by `jobs.agent.launch`
+    python -I -S keeper.py short COMMAND…   run a short command; whatever it began ends with it
+
+Only the standard library: it is started by its path, isolated from every site package. It holds the run's
+lock for as long as anything of the run lives, and tells how it ended in result.json, by rename.
+"""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+if __name__ == "__main__":  # isolated: nothing but the standard library and, after it, this project
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+from jobs.processes import Children, Identity, die_with_parent
+
+Ended = Literal[
+    "exited", "timeout", "stalled", "no_start", "stopped", "output_limit", "failed_to_start"
+]  # fmt: skip
+
+KEEPER, RESULT, STOP, SPEC = "keeper.json", "result.json", "stop", "spec.json"
+PROMPT, EVENTS, STDERR = "prompt.txt", "events.jsonl", "stderr.txt"
+READY, LOCKED = "ready", "locked"
+SHUTDOWN = "shutdown"
+"""The reason of a stop that came as SIGTERM: the machine or the service manager ends everything."""
+
+_LOCK_PATIENCE_SECONDS = 2.0  # an ended keeper's last moments, and probes of `state_of`
+_STDERR_TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperSpec:
+    """What to run and its limits. Times in seconds, `output` in bytes (events and stderr together)."""
+
+    argv: Sequence[str]
+    cwd: str
+    env: Mapping[str, str]
+    run_dir: str
+    lock: str
+    share_lock: bool
+    """The agent inherits the lock: without a sandbox it may outlive a killed keeper, and the lock says so."""
+    wall: float
+    start: float
+    stall: float
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperResult:
+    """How a run ended. Times are Unix seconds, `max_rss` is bytes, `stderr` the last few KiB of it."""
+
+    ended: Ended
+    code: int | None
+    signal: int | None
+    reason: str
+    started_at: float
+    ended_at: float
+    max_rss: int
+    stderr: str = ""
+
+
+class Watch:
+    """The limits of one run, asked again and again whether one was passed."""
+
+    def __init__(self, spec: KeeperSpec, children: Children) -> None:
+        self._spec, self._children = spec, children
+        self._folder = Path(spec.run_dir)
+        self._began = self._last_event = time.monotonic()
+        self._seen = 0
+
+    def broken(self) -> tuple[Ended, str] | None:
+        """How the run has to end now and why, or None."""
+        now, spec = time.monotonic(), self._spec
+        events, stderr = _size(self._folder / EVENTS), _size(self._folder / STDERR)
+        if events != self._seen:
+            self._seen, self._last_event = events, now
+        if (reason := self._asked_to_stop()) is not None:
+            return "stopped", reason
+        if events + stderr > spec.output:
+            return "output_limit", f"wrote more than {spec.output} bytes of output"
+        if now - self._began > spec.wall:
+            return "timeout", f"was still working after {spoken(spec.wall)}"
+        if not self._seen and now - self._began > spec.start:
+            return "no_start", f"gave no sign of life within {spoken(spec.start)}"
+        if self._seen and now - self._last_event > spec.stall:
+            return "stalled", f"gave no sign of life for {spoken(spec.stall)}"
+        return None
+
+    def _asked_to_stop(self) -> str | None:
+        if self._children.stop_signal:
+            return SHUTDOWN
+        try:
+            return (self._folder / STOP).read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+
+
+def spoken(seconds: float) -> str:
+    """A duration as a person says it: `1 hour`, `90 seconds`."""
+    for unit, name in ((3600, "hour"), (60, "minute")):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds / unit:g} {name}{'' if seconds == unit else 's'}"
+    return f"{seconds:g} second{'' if seconds == 1 else 's'}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def keep(spec: KeeperSpec, lock: int) -> KeeperResult:
+    """Run the agent to its end, whichever it is; nothing of it lives afterwards."""
+    children, began, pid = Children(), time.time(), 0
+    children.take_charge()
+    try:
+        pid = _start(spec, lock)
+        ended, reason = children.wait(pid, Watch(spec, children).broken) or ("exited", "")
+    except (OSError, subprocess.SubprocessError) as error:
+        ended, reason = "failed_to_start", str(error)
+    finally:
+        children.end_all()
+    status = children.statuses.get(pid)
+    number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
+    code = None if status is None or number is not None else os.waitstatus_to_exitcode(status)
+    tail = _tail(Path(spec.run_dir) / STDERR)
+    return KeeperResult(ended, code, number, reason, began, time.time(), children.max_rss, tail)
+
+
+def _start(spec: KeeperSpec, lock: int) -> int:
+    folder, keeper = Path(spec.run_dir), os.getpid()
+    with (
+        (folder / PROMPT).open("rb") as prompt,
+        (folder / EVENTS).open("ab") as events,
+        (folder / STDERR).open("ab") as stderr,
+    ):
+        process = subprocess.Popen(
+            spec.argv,
+            cwd=spec.cwd,
+            env=spec.env,
+            stdin=prompt,
+            stdout=events,
+            stderr=stderr,
+            pass_fds=(lock,) if spec.share_lock else (),
+            start_new_session=True,
+            umask=0o022,
+            preexec_fn=lambda: _before_exec(keeper),  # noqa: PLW1509 - this process has one thread
+        )
+    process.returncode = 0  # Children waits for it, never this object
+    return process.pid
+
+
+def _before_exec(keeper: int) -> None:
+    """In the agent's process: die with the keeper, leave no core files, be the first to go without memory."""
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != keeper:
+        os._exit(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, _size(path) - _STDERR_TAIL_BYTES))
+            return file.read(_STDERR_TAIL_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def take_lock(path: Path) -> int | None:
+    """The open, locked file, or None when somebody else keeps it locked."""
+    until = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock), path.stat()):  # else it was replaced in between
+                return lock
+        os.close(lock)
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.02)
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write so that whoever looks sees all of it or nothing, also after a power cut."""
+    draft = path.with_name(path.name + ".draft")
+    with draft.open("w") as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def run(spec_path: Path) -> None:
+    """Keep the run of this spec; says `ready` or `locked` on standard output, then closes it."""
+    spec = KeeperSpec(**json.loads(spec_path.read_text()))
+    spec_path.unlink()  # it holds the agent's API keys
+    folder, lock, me = Path(spec.run_dir), take_lock(Path(spec.lock)), Identity.of(os.getpid())
+    if lock is not None and me is not None:
+        write_json(folder / KEEPER, asdict(me))
+    os.write(1, (LOCKED if lock is None else READY).encode())
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 1)
+    if lock is not None:
+        write_json(folder / RESULT, asdict(keep(spec, lock)))
+
+
+def short(argv: Sequence[str]) -> int:
+    """Run a command in the foreground; everything below is ended with it, or with this process's parent."""
+    children = Children()
+    children.take_charge()
+    die_with_parent(signal.SIGTERM)
+    try:
+        process = subprocess.Popen(argv)
+    except OSError as error:
+        sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
+        return 127
+    process.returncode = 0
+    children.wait(process.pid, lambda: children.stop_signal or None)
+    children.end_all()
+    code = os.waitstatus_to_exitcode(children.statuses[process.pid])
+    return code if code >= 0 else 128 - code
+
+
+def main(argv: Sequence[str]) -> int:
+    if argv[:1] == ["short"]:
+        return short(argv[1:])
+    if os.fork():
+        os._exit(0)  # so that the keeper is nobody's child, and no zombie when it ends
+    os.setsid()
+    run(Path(argv[0]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,203 @@
+"""What opencode is started with: its arguments, its whole environment, its configuration.
+
+Nothing is started here. Facts about opencode are of version 1.18.33, run by hand. Any program that honours
+`run --format json [--session ID] [--model M] [--agent NAME]`, prompt on standard input, can stand in for it.
+"""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.place import Place
+from jobs.sandbox import SYSTEM_FOLDERS, SYSTEM_PATH
+
+BUNDLED = Path(__file__).resolve().parent.parent / "deploy/opencode/node_modules/.bin/opencode"
+"""Where `npm ci --prefix deploy/opencode` puts it."""
+
+_SCHEMA = "https://opencode.ai/config.json"
+_CONFIG = "opencode.json"
+
+_FLAGS = {
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+    "OPENCODE_DISABLE_SHARE": "1",
+    "OPENCODE_DISABLE_PROJECT_CONFIG": "1",  # a repository's own would run code in opencode's process
+    "OPENCODE_DISABLE_CLAUDE_CODE": "1",
+    "OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER": "true",
+}
+
+_GIT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_EDITOR": "true",  # nobody is there to close an editor
+    "GIT_PAGER": "cat",
+    "PAGER": "cat",
+}
+_GIT_SETTINGS = {"safe.directory": "*", "gc.auto": "0", "commit.gpgSign": "false", "credential.helper": ""}
+
+# opencode's own folder starts afresh, so that no run leaves settings or plugins to the next. The lock file keeps
+# it from installing its plugin package in the background, during which it also ignores SIGTERM.
+_PRELUDE = """\
+set -eu
+rm -rf "$XDG_CONFIG_HOME/opencode"
+mkdir -p "$XDG_CONFIG_HOME/opencode/node_modules" "$XDG_DATA_HOME" "$XDG_CACHE_HOME" "$XDG_STATE_HOME" "$TMPDIR"
+printf '%s' '{"lockfileVersion":3,"packages":{"":{"dependencies":{"@opencode-ai/plugin":"*"}}}}' \
+    >"$XDG_CONFIG_HOME/opencode/package-lock.json"
+exec "$@"
+"""
+
+
+class AgentMissing(Exception):
+    """The agent command cannot be found; the message says which and what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An agent program that is there: how to start it, and what the sandbox must show for that."""
+
+    name: str
+    argv: tuple[str, ...]
+    needs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One `run` of the agent program."""
+
+    program: Program
+    session: str | None = None
+    model: str | None = None
+    agent: str | None = None
+    title: str = ""
+    """For opencode only, which else asks the LLM for one; other programs need not know the option."""
+
+    def argv(self) -> tuple[str, ...]:
+        """The whole command, starting with the shell that prepares the agent's HOME from inside."""
+        options = {"--session": self.session, "--model": self.model, "--agent": self.agent}
+        if self.program.name == "opencode":
+            options["--title"] = self.title
+        given = [word for option, value in options.items() if value for word in (option, value)]
+        return ("/bin/sh", "-c", _PRELUDE, "agent", *self.program.argv, "run", "--format", "json", *given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a run's environment is made of. `extra` are the variables the settings hand to the agent."""
+
+    place: Place
+    run_dir: Path
+    bot_name: str
+    bot_email: str
+    sandboxed: bool
+    config: str | None = None
+    """Text of the administrator's opencode.json."""
+    models: Path | None = None
+    """The administrator's models.json, which replaces opencode's own catalogue."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+def find(command: str, *, path: str, bundled: Path = BUNDLED) -> Program:
+    """The program of the setting `agent_command`, looked for in `path`; `opencode` also in this project.
+
+    Raises AgentMissing.
+    """
+    words = shlex.split(command) or [""]
+    found = shutil.which(words[0], path=path)
+    if found is None and words[0] == "opencode":
+        found = shutil.which(str(bundled))
+    if found is None:
+        raise AgentMissing(f"The agent command {words[0]!r} is not installed here.")
+    # Resolved, for the sandbox shows folders and not the links that lead there.
+    argv = (str(Path(found).resolve()), *words[1:])
+    paths = [Path(word) for word in argv if word.startswith("/") and Path(word).exists()]
+    return Program(Path(words[0]).name, argv, tuple(_shown(path) for path in paths if not _is_system(path)))
+
+
+def environment(given: Surroundings, program: Program) -> dict[str, str]:
+    """The whole environment of the agent; nothing of ours but what `extra` names."""
+    home, tmp = given.place.home, str(given.place.tmp)
+    return {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "TMPDIR": tmp,
+        "KUGETSU_TEMP_DIR": tmp,
+        "PATH": f"{SYSTEM_PATH}:{Path(program.argv[0]).parent}",
+        "LANG": "C.UTF-8",
+        **_git(given.bot_name, given.bot_email),
+        **_FLAGS,
+        "OPENCODE_CONFIG_CONTENT": json.dumps(policy(given.place, sandboxed=given.sandboxed)),
+        **({"OPENCODE_CONFIG": str(given.run_dir / _CONFIG)} if given.config else {}),
+        **({"OPENCODE_MODELS_PATH": str(given.models)} if given.models else {}),
+        **given.extra,
+    }
+
+
+def files(given: Surroundings) -> dict[str, str]:
+    """What must lie in the run's folder, by name: the administrator's configuration as opencode wants it."""
+    return {_CONFIG: with_schema(given.config)} if given.config else {}
+
+
+def read_only(given: Surroundings, program: Program) -> Sequence[Path]:
+    """What the sandbox must show beside the place and the run's files."""
+    return [*program.needs, *([given.models] if given.models else [])]
+
+
+def policy(place: Place, *, sandboxed: bool) -> dict[str, object]:
+    """Our part of opencode's configuration, laid over the administrator's. Nothing in it is ever `ask`.
+
+    An `ask` without a person ends opencode's run half-way with code 0. The permission rules are no boundary
+    (a shell gets round them): with a sandbox nothing outside is forbidden, for there is nothing there.
+    """
+    outside: object = "allow" if sandboxed else {"*": "deny", f"{place.tmp}/**": "allow"}
+    return {
+        "$schema": _SCHEMA,
+        "autoupdate": False,
+        "share": "disabled",
+        "snapshot": False,
+        "instructions": [str(place.tree / "AGENTS.md")],
+        "permission": {
+            "doom_loop": "deny",
+            "question": "deny",
+            "external_directory": outside,
+            "read": {"*.env": "allow", "*.env.*": "allow"},
+        },
+        "experimental": {"continue_loop_on_deny": True},
+    }
+
+
+def with_schema(config: str) -> str:
+    """The configuration (JSON with comments) naming its schema: opencode rewrites files that do not."""
+    if re.search(r'"\$schema"\s*:', config):
+        return config
+    comments = r"\A(?:\s|//[^\n]*\n|/\*.*?\*/)*\{"
+    return re.sub(comments, lambda start: f'{start[0]}"$schema": "{_SCHEMA}",', config, flags=re.DOTALL)
+
+
+def _git(name: str, email: str) -> dict[str, str]:
+    env = dict(_GIT)
+    for who in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{who}_NAME": name, f"GIT_{who}_EMAIL": email}
+    env["GIT_CONFIG_COUNT"] = str(len(_GIT_SETTINGS))
+    for number, (key, value) in enumerate(_GIT_SETTINGS.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env
+
+
+def _shown(path: Path) -> Path:
+    """The folder of packages that `path` belongs to, else the file itself: its neighbours may be anything."""
+    if "node_modules" in path.parts:
+        return Path(*path.parts[: path.parts.index("node_modules") + 1])
+    return path
+
+
+def _is_system(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in SYSTEM_FOLDERS)

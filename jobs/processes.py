@@ -1,0 +1,182 @@
+"""Processes below this one: waited for, counted, and ended for good, also those that left their session.
+
+Linux only, standard library only: the keeper runs this without any site package.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Self, TypeVar
+
+_Why = TypeVar("_Why")
+
+_TICK_SECONDS = 0.05
+_GRACE_SECONDS = 1.0
+_DEATH_SECONDS = 30.0  # a process in uninterruptible sleep ignores even SIGKILL
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+@dataclass(slots=True)
+class Children:
+    """The processes below this one, orphans included, and how the ones waited for ended."""
+
+    stop_signal: bool = False
+    statuses: dict[int, int] = field(default_factory=dict)
+    max_rss: int = 0
+
+    def take_charge(self) -> None:
+        """Become the one to whom orphans fall, and take SIGTERM as a wish instead of an end."""
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        signal.signal(signal.SIGTERM, self._on_term)
+
+    def _on_term(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop_signal = True
+
+    def reap(self) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.wait4(-1, os.WNOHANG))[0]:
+                self.statuses[ended[0]] = ended[1]
+                self.max_rss = max(self.max_rss, ended[2].ru_maxrss * 1024)
+
+    def wait(self, pid: int, broken: Callable[[], _Why | None]) -> _Why | None:
+        """Wait until `pid` has ended (None) or `broken`, asked every 50 ms, names a limit that was passed."""
+        watched = os.pidfd_open(pid)
+        try:
+            while True:
+                select.select([watched], [], [], _TICK_SECONDS)
+                self.reap()
+                if pid in self.statuses:
+                    return None
+                if (why := broken()) is not None:
+                    return why
+        finally:
+            os.close(watched)
+
+    def end_all(self) -> None:
+        """SIGTERM, a second of grace, then SIGKILL until nothing is left below this process."""
+        self._signal_until_gone(signal.SIGTERM, _GRACE_SECONDS, once=True)
+        self._signal_until_gone(signal.SIGKILL, _DEATH_SECONDS, once=False)
+
+    def _signal_until_gone(self, number: signal.Signals, seconds: float, *, once: bool) -> None:
+        until = time.monotonic() + seconds
+        signalled: set[int] = set()
+        self.reap()
+        while (alive := set(descendants(os.getpid()))) and time.monotonic() < until:
+            for pid in alive - signalled:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+            signalled |= alive if once else set()
+            time.sleep(0.01)
+            self.reap()
+
+
+def descendants(root: int) -> Iterator[int]:
+    """Every living process below `root`; zombies are not living."""
+    below: dict[int, list[tuple[int, bool]]] = {}
+    for pid in _processes():
+        if (stat := _stat(pid)) is not None:
+            below.setdefault(int(stat[1]), []).append((pid, stat[0] in "ZX"))
+    waiting = [root]
+    while waiting:
+        for pid, dead in below.get(waiting.pop(), []):
+            waiting.append(pid)
+            if not dead:
+                yield pid
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells a process from every other one, also after a restart or from another container."""
+
+    pid: int
+    start: int
+    """Clock ticks since boot, field 22 of proc(5) stat."""
+    boot: str
+    namespace: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """The identity of this living process, None when there is none."""
+        stat = _stat(pid)
+        if stat is None or stat[0] in "ZX":
+            return None
+        return cls(pid, int(stat[19]), *_whereabouts())
+
+    def here(self) -> bool:
+        """Whether its process, if it lives, can be seen from this one."""
+        return (self.boot, self.namespace) == _whereabouts()
+
+
+def _whereabouts() -> tuple[str, str]:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return boot, str(Path("/proc/self/ns/pid").readlink())
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat from the third (state) on: the second, the name, may hold anything."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def die_with_parent(number: signal.Signals) -> None:
+    """Have the kernel send `number` to this process when the thread that started it ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def sharing_lock(path: Path) -> tuple[int, set[int]]:
+    """Who took the exclusive flock on this file (0: nobody), and every living process that shares it."""
+    try:
+        wanted = path.stat()
+    except FileNotFoundError:
+        return 0, set()
+    owner, sharing = 0, set()
+    for pid in _processes():
+        for number in _locks_held(pid, wanted):
+            owner = number
+            sharing.add(pid)
+    return owner, sharing
+
+
+def _locks_held(pid: int, wanted: os.stat_result) -> Iterator[int]:
+    """The takers of exclusive flocks that `pid` has on the wanted file, as the kernel lists them (proc(5))."""
+    with suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                if os.path.samestat(entry.stat(), wanted):
+                    yield from _takers(Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text())
+
+
+def _takers(fdinfo: str) -> Iterator[int]:
+    for line in fdinfo.splitlines():
+        words = line.split()
+        if words[:1] == ["lock:"] and words[2:5] == ["FLOCK", "ADVISORY", "WRITE"]:
+            yield int(words[5])
+
+
+def carrying(assignment: str) -> set[int]:
+    """The living processes that were started with this `NAME=value` in their environment."""
+    wanted, found = assignment.encode(), set()
+    for pid in _processes():
+        with suppress(OSError):
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.add(pid)
+    return found
+
+
+def _processes() -> Iterator[int]:
+    return (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
