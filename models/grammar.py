@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -56,7 +56,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Misspelt:
-    """A single word that is nearly a verb: answered with "did you mean", never with an agent. Letters a-z only."""
+    """A single word that is nearly a verb: answered with "did you mean", never with an agent; letters a-z only."""
 
     word: str
     nearest: Verb
@@ -64,7 +64,7 @@ class Misspelt:
 
 @dataclass(frozen=True, slots=True)
 class BadOption:
-    """An option that cannot be followed. `reason` completes the sentence "`--option` ..." and holds no words of others."""
+    """An option that cannot be followed. `reason` completes "`--option` ..." and repeats no word of the comment."""
 
     option: str
     reason: str
@@ -93,8 +93,17 @@ _OPTIONS: Final = MappingProxyType(
         "--fresh": ("", "forget the conversation so far"),
     }
 )
-_CLOSE: Final = 0.7  # "cdoe" is 0.75 like "code"; "yes", "thanks", "continue" and "resume" stay below for every verb
-_INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(sign) for sign in range(0xFE00, 0xFE10)}
+_CLOSE: Final = 0.74  # "cdoe" is 0.75 like "code"; "yes", "thanks", "start" and "resume" stay below for every verb
+_MEANT: Final = MappingProxyType(
+    {"abort": Verb.CANCEL, "kill": Verb.CANCEL, "stop": Verb.CANCEL, "rerun": Verb.RETRY, "restart": Verb.RETRY}
+)
+_INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
+    chr(sign) for sign in range(0xFE00, 0xFE10)
+}
+_ENDS: Final = ".,:;!?"
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")  # Markdown's line ends, and only those
+_FAR_ENOUGH: Final = 300  # columns in which a command's first word is looked for
+_LONGEST_NAME: Final = 40  # characters of an unknown option that are worth repeating
 _OPTION: Final = re.compile(r"(--|[\u2013\u2014])([A-Za-z][A-Za-z-]*)(?:=(.*))?", re.DOTALL)
 
 
@@ -104,20 +113,166 @@ def parse(text: str, *, bot: str | None) -> tuple[Asked, ...]:
     A command starts a line, after at most three spaces. Its instructions run to the next command or the end. Characters
     that show nothing neither hide a command nor end a quote or a block of code.
     """
-    lines = re.split(r"\r\n|\r|\n", text)
+    lines = _LINE_END.split(text)
+    looked_at = _LINE_END.split(text[:READ_CHARACTERS])
     trigger = _trigger(bot)
-    heads: dict[int, int] = {}
-    read = 0
-    for number, line in enumerate(lines):
-        read += len(line) + 1
-        if read > READ_CHARACTERS:
-            lines_read = lines[:number]
-            break
-        if (column := _behind_trigger(line, trigger)) is not None:
-            heads[number] = column
-    else:
-        lines_read = lines
-    starts = speaking(lines_read, heads)
+    columns = {n: _behind_trigger(line[:_FAR_ENOUGH], trigger) for n, line in enumerate(looked_at)}
+    heads = {n: column for n, column in columns.items() if column is not None}
+    starts = speaking(looked_at, heads)
     return tuple(
         _read(lines[start][heads[start] :], lines[start + 1 : stop]) for start, stop in pairwise([*starts, len(lines)])
+    )
+
+
+def render(command: Command) -> str:
+    """Write a command so that `parse` reads the same from it.
+
+    Raises ValueError for instructions that no comment could give: they have a command in a line of their own,
+    blank lines around them, or are, without a verb, one word close to a verb.
+    """
+    words = [ALIASES[0]]
+    if command.verb is not Verb.CONTINUE:
+        words.append(command.verb.value)
+    if command.model is not None:
+        words += ["--model", command.model]
+    if command.priority is not None:
+        words += ["--priority", command.priority.value]
+    if command.fresh:
+        words.append("--fresh")
+    head = " ".join(words)
+    for between in (" ", "\n", "\n\n"):
+        text = f"{head}{between}{command.instructions}" if command.instructions else head
+        if parse(text, bot=None) == (command,):
+            return text
+    raise ValueError("these instructions, or this model, cannot be part of a comment")
+
+
+def help_text(bot: str | None) -> str:
+    """Explain the grammar, as Markdown for a comment; it holds nothing that speaks or mentions anybody."""
+    options = [f"{name} {value}" if value else name for name, (value, _) in _OPTIONS.items()]
+    usage = " ".join([ALIASES[0], f"[{'|'.join(_VERBS)}]", *(f"[{option}]" for option in options), "[instructions…]"])
+    others = [f"`{name}`" for name in (*ALIASES[1:], *([f"@{bot}"] if bot else []))]
+    end = (
+        f"The instructions run to the end of the comment. {_listed(others)} do the same as `{ALIASES[0]}`."
+        " Quotes, code, tables, HTML comments and link texts are not read for commands;"
+        " leave an empty line after a quote."
+    )
+    verbs = [f"| `{verb}` | {_MEANING[verb]} |" for verb in _VERBS.values()]
+    return "\n".join(
+        [
+            "At the start of a line of a comment:",
+            "",
+            *("```text", usage, "```", ""),
+            *("| verb | what happens |", "|---|---|", *verbs, f"| none | {_MEANING[Verb.CONTINUE]} |", ""),
+            *(f"- `{option}`: {meaning}" for option, (_, meaning) in zip(options, _OPTIONS.values(), strict=True)),
+            "",
+            end,
+        ]
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _trigger(bot: str | None) -> re.Pattern[str]:
+    names = "|".join(map(re.escape, [*ALIASES, *([f"@{bot}"] if bot else [])]))
+    return re.compile(rf" {{0,3}}(?ai:{names})[,:]?(?!\S)")
+
+
+def _behind_trigger(line: str, trigger: re.Pattern[str]) -> int | None:
+    """Give the column behind the first word where it is one of ours, looking through what shows nothing."""
+    places = [column for column, sign in enumerate(line) if not _hidden(sign)]
+    found = trigger.match("".join(line[column] for column in places))
+    return places[found.end() - 1] + 1 if found else None
+
+
+def _hidden(sign: str) -> bool:
+    return unicodedata.category(sign) == "Cf" or sign in _INVISIBLE
+
+
+def _shown(word: str) -> str:
+    return "".join(sign for sign in word if not _hidden(sign))
+
+
+def _read(head: str, more: Sequence[str]) -> Asked:
+    """Read verb and options off the command's own line; the first word that is neither begins the instructions."""
+    verb: Verb | None = None
+    options: dict[str, str] = {}
+    begin = 0
+    words = re.finditer(r"\S+", head[:READ_CHARACTERS])
+    for found in words:
+        word = _shown(found[0])
+        begin = found.start()
+        if (option := _option(word)) is not None:
+            name, value = option
+            if value is None and _OPTIONS.get(name, ("",))[0] and (following := next(words, None)) is not None:
+                value, found = following[0], following  # noqa: PLW2901 - the option is two words long
+            if (reason := _fault(name, value, options)) is not None:
+                return BadOption(name[:_LONGEST_NAME], reason)
+            options[name] = _plain(value)
+        elif verb is None and (named := _VERBS.get(word.lower().rstrip(_ENDS))) is not None:
+            verb = named
+        elif word and word != "--":
+            break
+        begin = found.end()
+        if word == "--":
+            break
+    return _command(verb, options, _instructions(head[begin:].strip(), more))
+
+
+def _option(word: str) -> tuple[str, str | None] | None:
+    """Read `--name` or `--name=value`; phones make one long dash of two, which counts before a name we know."""
+    found = _OPTION.fullmatch(word)
+    if found is None:
+        return None
+    name = f"--{found[2].lower()}"
+    return (name, found[3]) if found[1] == "--" or name in _OPTIONS else None
+
+
+def _plain(value: str | None) -> str:
+    """An option's value as meant: people put code marks around a model's name."""
+    return _shown(value or "").strip("`")
+
+
+def _fault(name: str, written: str | None, given: Mapping[str, str]) -> str | None:
+    """Say what is wrong with an option, or None."""
+    value = _plain(written)
+    if name not in _OPTIONS:
+        return f"is not known; there are {_listed([f'`{option}`' for option in _OPTIONS])}"
+    if name in given:
+        return "is given twice"
+    if name == "--model" and not is_model_name(value):
+        return "needs the name of a model, written `provider/model`"
+    if name == "--priority" and value.lower() not in set(Priority):
+        return f"needs one of {', '.join(Priority)}"
+    if name == "--fresh" and written is not None:
+        return "takes no value"
+    return None
+
+
+def _instructions(first: str, more: Sequence[str]) -> str:
+    """Join the lines; blank ones around them go, the indentation of the first one stays: it may be code."""
+    return "\n".join(dropwhile(lambda line: not line.strip(), [first, *more])).rstrip()
+
+
+def _nearest(word: str) -> Verb | None:
+    """Find the verb that a single word nearly is, or means: an agent set to work by "stop" would be no joke."""
+    if not re.fullmatch(r"[A-Za-z]+", word):
+        return None
+    near = difflib.get_close_matches(word.lower(), _VERBS, n=1, cutoff=_CLOSE)
+    return _VERBS[near[0]] if near else _MEANT.get(word.lower())
+
+
+def _command(verb: Verb | None, options: Mapping[str, str], instructions: str) -> Command | Misspelt:
+    word = _shown(instructions[:_FAR_ENOUGH]).rstrip(_ENDS)
+    if verb is None and (nearest := _nearest(word)) is not None:
+        return Misspelt(word, nearest)
+    priority = options.get("--priority")
+    return Command(
+        verb=verb or Verb.CONTINUE,
+        instructions=instructions,
+        model=options.get("--model"),
+        priority=Priority(priority.lower()) if priority else None,
+        fresh="--fresh" in options,
     )
