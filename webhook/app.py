@@ -1,0 +1,232 @@
+"""The HTTP side as a list of routes, and the way of a delivery: size, signature, parse, decide, store, ring, 202."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from peewee import Database, PeeweeException
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from models import store
+from models.events import Person
+from models.intake import Decision, decide
+from models.settings import DEFAULT_SERVER, Settings, repo_allowed
+from models.store import Incoming, NewDelivery
+from webhook import body, payloads, signature
+from webhook.admin import Admin
+from webhook.health import Health
+from webhook.writer import CannotStore, Writer
+
+RETRY_AFTER = "10"
+"""Seconds. Gitea never tries again, but people and proxies do."""
+
+BOT_KNOWN_FOR = 5.0
+"""Seconds until our account on a server is looked up again: it changes when a token does."""
+
+LARGE = 128 * 1024
+"""Bytes. Reading a payload longer than this takes milliseconds, so it is kept off the event loop."""
+
+KEPT_HEADERS = ("content-type", "user-agent", "x-gitea-hook-installation-target-type")
+"""Headers stored with a delivery, beside those that name its event: never its signature or authorization."""
+
+DELIVERY_HEADERS = ("x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery", "x-github-delivery")
+
+_MOST_UUID = 64
+_OK, _ACCEPTED, _UNAVAILABLE = 200, 202, 503
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """What the HTTP side works with: `ring` is the door bell of the desk, `clock` gives seconds since the epoch."""
+
+    settings: Settings
+    database: Database
+    ring: Callable[[], None]
+    clock: Callable[[], float] = time.time
+
+
+class Refused(Exception):
+    """The delivery is not taken. `status` is the HTTP answer, the message a sentence for the sender."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def create_app(wiring: Wiring) -> Starlette:
+    """The application. Its writer thread starts and ends with it."""
+    writer = Writer(wiring.database, wiring.ring)
+    receiver = Receiver(wiring, writer)
+    health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.alive)
+    admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused)
+    return Starlette(
+        routes=[
+            Route("/webhook", receiver.receive, methods=["POST"]),
+            Route("/webhook/", receiver.receive, methods=["POST"]),
+            Route("/webhook/{server}", receiver.receive, methods=["POST"]),
+            Route("/healthz", health.healthz),
+            Route("/readyz", health.readyz),
+            Route("/admin/status", admin.status),
+        ],
+        exception_handlers={HTTPException: _http_error, Exception: _bug},
+        lifespan=partial(_lifespan, writer),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(writer: Writer, _app: Starlette) -> AsyncIterator[None]:
+    writer.start()
+    try:
+        yield
+    finally:
+        if not await run_in_threadpool(writer.close):
+            _log.warning("stopped before every delivery was stored; their senders were not told otherwise")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Errors that the router raises: no such address, or not this method."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    sentence = {
+        404: "there is nothing at this address",
+        405: f"{request.method} is not understood here; a webhook must be set to POST",
+    }
+    return JSONResponse({"error": sentence.get(status, "this request is not understood")}, status, headers=headers)
+
+
+async def _bug(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"error": "something went wrong here; the log says what"}, 500)
+
+
+class Receiver:
+    """Takes deliveries in. `refused` counts those that were turned away, by HTTP status; they are not stored."""
+
+    def __init__(self, wiring: Wiring, writer: Writer) -> None:
+        self._settings = wiring.settings
+        self._clock = wiring.clock
+        self._writer = writer
+        self._bots = Bots(wiring.database)
+        self._allowed = partial(repo_allowed, wiring.settings.repos)
+        self._secrets = {name: _keys(server.webhook_secrets) for name, server in wiring.settings.servers.items()}
+        self.refused: Counter[int] = Counter()
+
+    async def receive(self, request: Request) -> Response:
+        """Answer one delivery, with a body that Gitea shows under Recent Deliveries."""
+        uuid = _first(request.headers, DELIVERY_HEADERS)[:_MOST_UUID]
+        try:
+            incoming = await self._read(request, uuid)
+            accepted = await self._writer.submit(incoming)
+        except Refused as refused:
+            return self._refuse(refused.status, str(refused), uuid)
+        except CannotStore as problem:
+            return self._refuse(_UNAVAILABLE, str(problem), uuid)
+        status = _ACCEPTED if accepted.verdict == "accepted" else _OK
+        return _answer(status, accepted.verdict, accepted.detail, uuid or str(accepted.delivery_id))
+
+    async def _read(self, request: Request, uuid: str) -> Incoming:
+        """The delivery, verified and understood. Raises Refused."""
+        server = str(request.path_params.get("server", DEFAULT_SERVER))
+        text = await _signed_text(request, self._keys_of(server))
+        bot = await self._bot(server)
+        event_type = payloads.event_type_of(request.headers)
+        understand = partial(self._understand, event_type, text, bot)
+        decision = await run_in_threadpool(understand) if len(text) > LARGE else understand()
+        delivery = NewDelivery(
+            server=server,
+            source="webhook",
+            uuid=uuid,
+            event_type=event_type,
+            headers=_kept(request.headers),
+            body=text.decode(),
+            received_at=self._clock(),
+        )
+        return Incoming(delivery, decision)
+
+    def _keys_of(self, server: str) -> Sequence[bytes]:
+        keys = self._secrets.get(server)
+        if keys is None and server != DEFAULT_SERVER:
+            raise Refused(404, "no server of this name is set up here")
+        if not keys:
+            raise Refused(401, "no webhook secret is set up here, so every delivery is refused")
+        return keys
+
+    async def _bot(self, server: str) -> Person | None:
+        try:
+            return await self._bots.of(server)
+        except PeeweeException as error:
+            _log.exception("our account on %s could not be looked up", server)
+            raise Refused(_UNAVAILABLE, "the database cannot be read now") from error
+
+    def _understand(self, event_type: str, text: bytes, bot: Person | None) -> Decision:
+        try:
+            event = payloads.parse(event_type, text)
+        except payloads.Malformed as error:
+            raise Refused(400, str(error)) from None
+        return decide(event, bot=bot, repo_allowed=self._allowed)
+
+    def _refuse(self, status: int, sentence: str, uuid: str) -> Response:
+        self.refused[status] += 1
+        _log.warning("a delivery was refused (%d): %s", status, sentence)
+        headers = {"Retry-After": RETRY_AFTER} if status == _UNAVAILABLE else None
+        return _answer(status, "refused", sentence, uuid, headers)
+
+
+class Bots:
+    """Our account on each server, remembered for a while: every delivery needs it and it hardly ever changes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[str, tuple[float, Person | None]] = {}
+
+    async def of(self, server: str) -> Person | None:
+        """Our account on `server`, None while no worker has seen it. Raises PeeweeException."""
+        until, person = self._known.get(server, (0.0, None))
+        if time.monotonic() >= until:
+            person = await run_in_threadpool(self._look_up, server)
+            self._known[server] = (time.monotonic() + BOT_KNOWN_FOR, person)
+        return person
+
+    def _look_up(self, server: str) -> Person | None:
+        with self._database.connection_context():
+            return store.bot_of(self._database, server)
+
+
+async def _signed_text(request: Request, keys: Sequence[bytes]) -> bytes:
+    try:
+        text = body.text_of(request.headers, await body.read(request))
+    except body.BodyRefused as refused:
+        raise Refused(refused.status, str(refused)) from None
+    if not signature.verify(keys, text, request.headers):
+        raise Refused(401, "the signature is missing or does not match any of the webhook secrets")
+    return text
+
+
+def _keys(secrets: Sequence[SecretStr]) -> tuple[bytes, ...]:
+    return tuple(secret.get_secret_value().encode() for secret in secrets)
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    names = (*KEPT_HEADERS, *DELIVERY_HEADERS, *payloads.TYPE_HEADERS, *payloads.COARSE_HEADERS)
+    return {name: headers[name] for name in names if name in headers}
+
+
+def _first(headers: Mapping[str, str], names: Sequence[str]) -> str:
+    return next((headers[name] for name in names if headers.get(name)), "")
+
+
+def _answer(
+    status: int, verdict: str, detail: str, delivery: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    content = {"status": verdict, "detail": detail, "delivery": delivery}
+    return JSONResponse(content, status, headers=headers)

@@ -1,0 +1,89 @@
+"""Serving the application over HTTP, until a signal says stop."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from models.settings import Settings
+
+GRACE = 2
+"""Seconds that requests under way may take when the service stops; storing what waits may take one more."""
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted: a burst of deliveries comes as one connection each."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class CannotListen(Exception):
+    """The address is taken, or is not one of this machine; the message names it."""
+
+
+class Server(uvicorn.Server):
+    """Ends on a signal and returns. uvicorn would send the signal to the process again, before its caller can end
+    its own work.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; `port` 0 takes a free one. Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+
+
+def address_of(listening: socket.socket) -> str:
+    """The address to type into a browser."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_of(app: Starlette) -> Server:
+    """A server for `app`: `run(sockets=[...])` serves until a signal, or until its `should_exit` is set.
+
+    The peer's address is taken as it is, whatever a forwarding header says: the admin pages rely on it.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE,
+    )
+    return Server(config)
+
+
+def serve(app: Starlette, settings: Settings, *, announce: Callable[[str], None] | None = None) -> None:
+    """Serve `app` on the address in `settings` until SIGINT or SIGTERM. Raises CannotListen.
+
+    `announce` is called with the address once connections to it succeed.
+    """
+    with listen(settings.host, settings.port) as listening:
+        if announce is not None:
+            announce(address_of(listening))
+        server_of(app).run(sockets=[listening])

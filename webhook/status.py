@@ -1,0 +1,133 @@
+"""What the service does right now, read from the tables into the JSON of GET /admin/status."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TypedDict
+
+from peewee import Database, fn
+
+from models import store
+from models.moves import Outcome, State
+from models.settings import Settings
+from models.tables import Delivery, Intake, Job, Repo, Server, Worker
+from webhook.health import SILENT, what_is_missing
+
+Value = str | int | float | bool | None
+
+
+class Status(TypedDict):
+    """The keys of the contract. Times are RFC 3339, UTC; counts reach as far back as the rows are kept."""
+
+    version: str
+    capacity: dict[str, Value]
+    workers: list[dict[str, Value]]
+    jobs: dict[str, int]
+    deliveries: dict[str, int]
+    repos: list[dict[str, Value]]
+    gitea: dict[str, dict[str, Value]]
+    agent: dict[str, Value]
+    sandbox: dict[str, Value]
+
+
+def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, int]) -> Status:
+    """The status at `now` (seconds since the epoch). `refused` counts deliveries turned away, by HTTP status."""
+    workers = list(Worker.select().order_by(Worker.name).execute(db))
+    newest = max(workers, key=lambda worker: worker.seen_at, default=None)
+    jobs = _jobs(db)
+    return {
+        "version": version("kugetsu"),
+        "capacity": _capacity(db, jobs),
+        "workers": [_worker(worker, now) for worker in workers],
+        "jobs": jobs,
+        "deliveries": _deliveries(db) | {"refused": sum(refused.values())},
+        "repos": _repos(db),
+        "gitea": _gitea(db, settings),
+        "agent": {
+            "command": settings.agent_command,
+            "runner": settings.agent_runner,
+            "version": newest.agent if newest else None,
+        },
+        "sandbox": {
+            "asked": settings.sandbox,
+            "kind": newest.sandbox if newest else None,
+            "reason": newest.sandbox_why if newest else "no worker has looked yet",
+        },
+    }
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """Seconds since the epoch as text, in UTC; None for None and for 0, which means never."""
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _capacity(db: Database, jobs: Mapping[str, int]) -> dict[str, Value]:
+    intake = Intake.select().where(Intake.id == 1).get(db)
+    return {
+        "limit": intake.capacity,
+        "running": jobs[State.RUNNING],
+        "queued": jobs[State.QUEUED],
+        "paused": intake.paused,
+        "reason": intake.reason,
+    }
+
+
+def _worker(worker: Worker, now: float) -> dict[str, Value]:
+    return {
+        "name": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "alive": worker.seen_at > now - SILENT,
+        "started_at": rfc3339(worker.started_at),
+        "seen_at": rfc3339(worker.seen_at),
+        "agent": worker.agent,
+        "sandbox": worker.sandbox,
+    }
+
+
+def _jobs(db: Database) -> dict[str, int]:
+    """How many are in each state, and how many ended in each way."""
+    states, outcomes = store.count_by(db, Job.state), store.count_by(db, Job.outcome)
+    by_state = {str(state): states.get(state, 0) for state in State}
+    return by_state | {str(outcome): outcomes.get(outcome, 0) for outcome in Outcome}
+
+
+def _deliveries(db: Database) -> dict[str, int]:
+    verdicts = store.count_by(db, Delivery.verdict)
+    missed = Delivery.select().where((Delivery.source == "reconcile") & (Delivery.verdict == "accepted"))
+    counts = {name: verdicts.get(name, 0) for name in ("accepted", "duplicate", "ignored")}
+    return counts | {"recovered": int(missed.count(db))}
+
+
+def _repos(db: Database) -> list[dict[str, Value]]:
+    counts = dict(_job_counts(db))
+    rows: Sequence[Repo] = list(Repo.select().order_by(Repo.server, Repo.name).execute(db))
+    return [{"server": row.server, "repo": row.name, "jobs": counts.get(row.id, 0)} for row in rows]
+
+
+def _job_counts(db: Database) -> list[tuple[int, int]]:
+    rows = Job.select(Job.repo, fn.COUNT(Job.id)).group_by(Job.repo).tuples().execute(db)
+    return [(int(repo), int(count)) for repo, count in rows]
+
+
+def _gitea(db: Database, settings: Settings) -> dict[str, dict[str, Value]]:
+    """Each server of the settings, with what a worker last saw of it."""
+    seen = {row.name: row for row in Server.select().execute(db)}
+    return {
+        name: _server(seen.get(name), url=server.url, missing=what_is_missing(server))
+        for name, server in settings.servers.items()
+    }
+
+
+def _server(row: Server | None, *, url: str, missing: Sequence[str]) -> dict[str, Value]:
+    problem = row.problem if row else "no worker has looked at it yet"
+    return {
+        "url": url,
+        "version": row.version if row else None,
+        "bot": row.bot_login if row else None,
+        "ok": bool(row and row.ok and not missing),
+        "problem": f"{' and '.join(missing)} not set" if missing else problem,
+        "checked_at": rfc3339(row.checked_at) if row else None,
+    }
