@@ -216,7 +216,7 @@ def follow(
     run_dir: Path,
     lock: Path,
     *,
-    on_lines: Callable[[Sequence[bytes]], None],
+    on_lines: Callable[[list[bytes]], None],
     should_stop: Callable[[], str | None],
     leave: threading.Event | None = None,
     poll: float = 0.1,
@@ -267,12 +267,13 @@ class StartGate:
         self._free = threading.BoundedSemaphore(slots or os.cpu_count() or 1)
 
     @contextmanager
-    def turn(self, give_up: Callable[[], bool], *, poll: float = 0.1) -> Iterator[Callable[[], None] | None]:
-        """Wait for a slot; gives what frees it early (at the first event), or None when `give_up` said so."""
+    def pass_through(self, check: Callable[[], None], *, poll: float = 0.1) -> Iterator[Callable[[], None]]:
+        """Wait for a slot and hold it within the block; gives what frees it early (at the first event).
+
+        `check` is called while waiting; what it raises ends the wait.
+        """
         while not self._free.acquire(timeout=poll):
-            if give_up():
-                yield None
-                return
+            check()
         with ExitStack() as slot:
             slot.callback(self._free.release)
             yield slot.close

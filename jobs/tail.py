@@ -1,6 +1,5 @@
 """Reading a file of lines while somebody else still writes it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
@@ -20,8 +19,8 @@ class Tail:
         self._begun = bytearray()
         self._too_long = False
 
-    def read(self) -> Sequence[bytes]:
-        """The next whole lines without their newlines, from at most one MiB; empty when there is no more now."""
+    def read(self) -> list[bytes]:
+        """The next whole lines without their newlines, about a MiB of them; empty when there are none now."""
         while chunk := self._chunk():
             self._begun += chunk
             *whole, begun = self._begun.split(b"\n") if b"\n" in chunk else (self._begun,)
@@ -33,7 +32,7 @@ class Tail:
                 return lines
         return []
 
-    def rest(self) -> Sequence[bytes]:
+    def rest(self) -> list[bytes]:
         """The last line, if its newline never came; only after the writer has ended."""
         rest, self._begun = bytes(self._begun), bytearray()
         return [rest] if rest and not self._too_long else []
