@@ -1,7 +1,9 @@
 """Where code lies in a Markdown text: there nothing notifies, links, or hides."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -20,7 +22,7 @@ def code_spans(text: str) -> list[Span]:
     """
     starts = _line_starts(text)
     spans: list[Span] = []
-    for token in MarkdownIt("commonmark").parse(text):
+    for token in parser().parse(text):
         if token.map is None:
             continue
         first, last = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)]
@@ -31,8 +33,16 @@ def code_spans(text: str) -> list[Span]:
     return sorted(spans)
 
 
+@cache
+def parser() -> MarkdownIt:
+    """CommonMark without images and entities: they cost time on hostile text, and move no code."""
+    return MarkdownIt("commonmark").disable(["image", "entity"])
+
+
 def inside(spans: list[Span], position: int) -> bool:
-    return any(first <= position < last for first, last in spans)
+    """Whether one of `spans` (in order, apart from each other) holds the character at `position`."""
+    at = bisect_right(spans, position, key=lambda span: span[0])
+    return at > 0 and position < spans[at - 1][1]
 
 
 def _line_starts(text: str) -> list[int]:

@@ -6,9 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from markdown_it import MarkdownIt
-
-from jobs.markdown import Span, code_spans, inside
+from jobs.markdown import Span, code_spans, inside, parser
 
 REMOVED = "[secret removed]"
 # Shorter values are flags ("1", "true"), and taking them out would leave no sentence whole.
@@ -96,7 +94,7 @@ def _head(text: str, limit_bytes: int) -> str:
 
 def _closing(head: str, tail: str) -> str:
     """What must stand between `head` and `tail` so that the tail is a paragraph; "" if nothing."""
-    fences = [token for token in MarkdownIt("commonmark").parse(head) if token.type == "fence" and token.map]
+    fences = [token for token in parser().parse(head) if token.type == "fence" and token.map]
     options = ["", "\n-->"]
     if fences and fences[-1].map:
         line = head.split("\n")[fences[-1].map[0]]
@@ -107,7 +105,7 @@ def _closing(head: str, tail: str) -> str:
 
 def _is_read(text: str) -> bool:
     """Whether the last thing in `text` is a paragraph of its own."""
-    tokens = MarkdownIt("commonmark").parse(text)
+    tokens = parser().parse(text)
     return bool(tokens) and tokens[-1].type == "paragraph_close" and tokens[-1].level == 0
 
 
