@@ -1,7 +1,9 @@
 """The fake Gitea as a whole: `with FakeGitea(folder) as gitea: …`."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -9,13 +11,23 @@ from typing import Self
 
 import msgspec
 
-from tests.fakes.gitea import api_comments, api_issues, api_labels, api_pulls, api_repos
+from tests.fakes.gitea import (
+    api_code,
+    api_comments,
+    api_hooks,
+    api_issues,
+    api_labels,
+    api_pulls,
+    api_repos,
+    api_reviews,
+)
 from tests.fakes.gitea.api import PREFIX, Answer, Api, Request, Route
 from tests.fakes.gitea.dialect import VERSIONS, Dialect, Flavour
 from tests.fakes.gitea.faults import Fault, Faults, When
 from tests.fakes.gitea.forge import Forge
 from tests.fakes.gitea.githttp import GitHttp
 from tests.fakes.gitea.looks import Looks
+from tests.fakes.gitea.pages import Pages
 from tests.fakes.gitea.people import PersonVerbs
 from tests.fakes.gitea.record import Exchange, Record
 from tests.fakes.gitea.state import State, User
@@ -30,6 +42,9 @@ ROUTES: Sequence[Route] = (
     *api_comments.ROUTES,
     *api_labels.ROUTES,
     *api_issues.ROUTES,
+    *api_hooks.ROUTES,
+    *api_code.ROUTES,
+    *api_reviews.ROUTES,
     *api_pulls.ROUTES,
     *api_pulls.LAST,
 )
@@ -60,10 +75,10 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         state, dialect = State(clock), Dialect(flavour, version or VERSIONS[flavour])
         hooks = Webhooks(state, dialect, workers=workers, allowed_hosts=allowed_hosts)
         self.forge = Forge(state, dialect, IssueShapes(state, dialect), hooks, root)
-        self.demo_person = demo_person
         self._on_exchange = on_exchange
         self._api = Api(self.forge, ROUTES)
         self._git = GitHttp(self.forge)
+        self._pages = Pages(self, demo_person)
         self._port = port
         self._listener: Listener | None = None
 
@@ -110,6 +125,23 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         if listener:
             listener.close()
 
+    def hold_webhooks(self) -> None:
+        """From now on webhooks wait, until `release_webhooks`."""
+        self.forge.webhooks.hold()
+
+    def release_webhooks(self, order: Callable[[list[Delivery]], Iterable[Delivery]] = list) -> None:
+        """Sends what was held, in the order given: `reversed`, say."""
+        self.forge.webhooks.let_go(order)
+
+    @contextmanager
+    def webhooks_lost(self) -> Iterator[None]:
+        """Within this, webhooks are lost, as by a Gitea that is killed between an event and its delivery."""
+        self.forge.webhooks.losing = True
+        try:
+            yield
+        finally:
+            self.forge.webhooks.losing = False
+
     def _serve(self, request: Request) -> Answer | None:
         exchange = Exchange(request.method, request.path, request.query, _parsed(request))
         exchange.content_type = request.headers.get("content-type", "")
@@ -145,10 +177,19 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         return answer
 
     def _route(self, request: Request) -> tuple[Answer, User | None]:
+        try:
+            return self._find(request)
+        except Exception:  # noqa: BLE001 - a bug of the fake must reach the test, not end a thread
+            self.forge.surprise(f"{request.method} {request.path} broke the fake:\n{traceback.format_exc()}")
+            return self._api.error(500, ""), None
+
+    def _find(self, request: Request) -> tuple[Answer, User | None]:
         if request.path.startswith(f"{PREFIX}/"):
             return self._api.answer(request)
         if found := self._git.answer(request):
             return found
+        if page := self._pages.answer(request):
+            return page, None
         if request.path != "/favicon.ico":
             self.forge.surprise(f"unknown page {request.method} {request.path}")
         return Answer(404, b"Not found.\n", {"Content-Type": "text/plain; charset=utf-8"}), None

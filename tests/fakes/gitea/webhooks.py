@@ -8,7 +8,7 @@ import ipaddress
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote_plus, urlsplit
@@ -189,7 +189,7 @@ class Webhooks:
         with self.state.lock:
             self.held = self.held or []
 
-    def let_go(self, order: Callable[[list[Delivery]], Sequence[Delivery]] = list) -> None:
+    def let_go(self, order: Callable[[list[Delivery]], Iterable[Delivery]] = list) -> None:
         """Sends what was held, in the order given (`reversed` wrapped in a list, say)."""
         with self.state.lock:
             waiting, self.held = self.held or [], None
