@@ -127,8 +127,8 @@ def parse(text: str, *, bot: str | None) -> tuple[Asked, ...]:
 def render(command: Command) -> str:
     """Write a command so that `parse` reads the same from it.
 
-    Raises ValueError for instructions that no comment could give: they have a command in a line of their own,
-    blank lines around them, or are, without a verb, one word close to a verb.
+    Raises ValueError for what would be read differently in a comment of its own: instructions with a line that would
+    speak there, with blank lines around them, or, without a verb, of one word close to a verb; a model without a slash.
     """
     words = [ALIASES[0]]
     if command.verb is not Verb.CONTINUE:

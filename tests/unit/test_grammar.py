@@ -221,6 +221,8 @@ def test_a_command_can_be_written_out() -> None:
     assert render(command) == "/kugetsu code --model acme/big --priority low --fresh fix it"
     assert render(Command(Verb.CONTINUE, "review the code")) == "/kugetsu\nreview the code"
     assert render(Command(Verb.CONTINUE)) == "/kugetsu"
+    definition = "[ref]:\n/oc\n'title'"  # a link's definition is one only after a blank line
+    assert render(Command(Verb.CODE, definition)) == f"/kugetsu code\n\n{definition}"
 
 
 @pytest.mark.parametrize(
@@ -230,9 +232,10 @@ def test_a_command_can_be_written_out() -> None:
         Command(Verb.CODE, "\nblank above"),
         Command(Verb.CONTINUE, "cdoe"),
         Command(Verb.CODE, model="no-slash"),
+        *parse("- a list\n/oc code\n\n     ```\n  /oc cancel\n     ```", bot=None),  # silent only in its list
     ],
 )
-def test_what_no_comment_could_ask_is_not_written_out(command: Command) -> None:
+def test_what_would_be_read_differently_is_not_written_out(command: Command) -> None:
     with pytest.raises(ValueError, match="cannot be part of a comment"):
         render(command)
 

@@ -87,8 +87,15 @@ def test_what_is_written_reads_back(command: Command) -> None:
 @given(TEXTS)
 def test_what_is_read_can_be_written_and_read_again(text: str) -> None:
     for asked in parse(text, bot=None):
-        if isinstance(asked, Command):
-            assert parse(render(asked), bot=None) == (asked,)
+        if not isinstance(asked, Command):
+            continue
+        try:
+            written = render(asked)
+        except ValueError:
+            # A silent line may owe its silence to a list begun above the command; without such a line all is written.
+            assert "/" in asked.instructions.partition("\n")[2]  # noqa: PT017 - nearly always nothing is raised
+        else:
+            assert parse(written, bot=None) == (asked,)
 
 
 @given(TEXTS)
