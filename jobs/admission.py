@@ -1,4 +1,4 @@
-"""The desk's first task on an issue: what do its labels ask, may this person ask, is this still wanted?
+"""The desk's first task on an issue: what its labels ask, whether this person may ask, whether it is still wanted.
 
 In doubt the answer is no. Everything here can be repeated: an ask is a row by its content, a reaction that is there
 already stays, a comment is looked for by its marker before it is written.
@@ -29,8 +29,8 @@ KNOWN_LABELS = frozenset({"code", "research", "review"})
 
 
 def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
-    """Read the issue's labels as state: one that asks, and whose latest appearance is not known yet, is an ask of whoever
-    the timeline says put it there.
+    """Read the issue's labels as state: one that asks, and whose latest appearance is not known yet, is an ask of
+    whoever the timeline says put it there.
     """
     repo, number = thread.repo.name, thread.issue
     asking = {label.name for label in forge.gitea.issue_labels(repo, number) if is_ask_label(label.name)}
@@ -127,7 +127,7 @@ def _answer(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
 
 
 def _cancel(wiring: Wiring, thread: Thread, ask: Ask) -> str:
-    """Cancel all that is open here. What it was tells of its end itself, so there is only something to say of nothing."""
+    """Cancel all that is open here. Each job tells of its end itself, so there is only something to say of none."""
     mine = threads.open_jobs(wiring.db, thread.id)
     done = [ledger.request_cancel(wiring.db, job.id, ask.author, now=wiring.clock()) for job in mine]
     return "" if any(done) else sentences.nothing_to_cancel()

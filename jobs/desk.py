@@ -13,7 +13,7 @@ from jobs.gitea import GiteaError
 from jobs.queue import Lane
 from jobs.report import Reporter
 from jobs.wiring import Wiring
-from jobs.workspace import PushFailed
+from jobs.workspace import FetchFailed, MirrorBusy, PushFailed
 from models import threads
 from models.tables import Thread
 
@@ -38,15 +38,13 @@ class Desk:
             self._see_to(thread)
 
     def _take(self) -> Thread | None:
-        return threads.take_thread(
-            self._wiring.db, self._wiring.worker, now=self._wiring.clock(), lease=LEASE_SECONDS
-        )
+        return threads.take_thread(self._wiring.db, self._wiring.worker, now=self._wiring.clock(), lease=LEASE_SECONDS)
 
     def _see_to(self, thread: Thread) -> None:
         try:
             with self._lease_kept(thread):
                 self._attend(thread)
-        except (GiteaError, PushFailed) as error:
+        except (GiteaError, PushFailed, FetchFailed, MirrorBusy) as error:
             self._put_off(thread, str(error))
         except Exception:
             log.exception("repo=%s issue=%s: the desk stumbled", thread.repo.name, thread.issue)
@@ -91,4 +89,4 @@ class Desk:
 def pause_after(failures: int) -> float:
     """Seconds to wait after so many failures in a row: doubling, with a ceiling, and never all at the same moment."""
     pause = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 20), LONGEST_PAUSE_SECONDS)
-    return pause * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy
+    return float(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spread, not secrecy

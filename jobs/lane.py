@@ -1,7 +1,7 @@
 """The agents' lane: as many jobs as may run, each followed by a thread of its own.
 
-Huey's worker of this lane only claims: a thread a job, rather than Huey's fixed number of workers, lets the limit change
-while running and lets a job be adopted without waiting for a free one.
+Huey's worker of this lane only claims: a thread a job, rather than Huey's fixed number of workers, lets the limit
+change while running and lets a job be adopted without waiting for a free one.
 """
 
 from __future__ import annotations

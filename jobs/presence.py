@@ -39,8 +39,8 @@ class Presence:
 
 
 def is_gone(home: Path, host: str, name: str) -> bool:
-    """Whether the worker `name` of `host` is known to have ended. Of another host's nothing is known from here: there the
-    lease decides.
+    """Whether the worker `name` of `host` is known to have ended. Of another host's nothing is known from here: there
+    the lease decides.
     """
     if host != socket.gethostname():
         return False

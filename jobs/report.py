@@ -17,7 +17,7 @@ from jobs.outgoing import last_look
 from jobs.sentences import Facts
 from jobs.servers import Forge
 from jobs.wiring import Wiring
-from jobs.workspace import PushRejected, Target, Workspace
+from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
 from models import ledger, threads
 from models.moves import Outcome, State
 from models.tables import Job, Thread
@@ -79,7 +79,7 @@ class Reporter:
         """Push the branch and have a pull request for it. A push that Gitea refuses makes the job a failed one."""
         try:
             self._push(forge, thread, job)
-        except PushRejected as error:
+        except (PushRejected, WorkspaceRefused) as error:
             ledger.spoil(self._wiring.db, job.id, now=self._wiring.clock(), error=str(error))
         return ledger.job_of(self._wiring.db, job.id)
 
@@ -132,8 +132,8 @@ def _edit(forge: Forge, thread: Thread, comment: int, text: str) -> int:
 
 
 def label_of(jobs: list[Job]) -> str | None:
-    """The answer that an issue's labels should give, from its jobs, newest first: what runs, else what waits, else how the
-    newest ended; None where nothing is to be said.
+    """The answer that an issue's labels should give, from its jobs, newest first: what runs, else what waits, else how
+    the newest ended; None where nothing is to be said.
     """
     states = {job.state for job in jobs}
     if State.RUNNING in states:

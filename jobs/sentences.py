@@ -60,7 +60,8 @@ def marker(job_id: int, part: str) -> str:
 
 def live(facts: Facts, *, verbose: bool) -> str:
     """The comment that follows the job."""
-    return f"{_headline(facts)}\n{_progress(facts) if verbose else ''}\n{_footer(facts)}\n{marker(facts.job_id, LIVE)}"
+    parts = [_headline(facts), _progress(facts) if verbose else "", _footer(facts), marker(facts.job_id, LIVE)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _headline(facts: Facts) -> str:
@@ -91,7 +92,7 @@ def _ended(facts: Facts) -> str:
         case Outcome.COMPLETED:
             return "🌕 **Done**: nothing had to be changed."
         case Outcome.FAILED:
-            return f"**Failed**: {facts.error}"
+            return f"**Failed**: {_sentence(facts.error)}"
         case Outcome.CANCELLED:
             return f"**Cancelled**. {facts.error}".rstrip()
         case Outcome.EXPIRED:
@@ -105,18 +106,18 @@ def _ended(facts: Facts) -> str:
 def _progress(facts: Facts) -> str:
     if facts.state is not State.RUNNING or not facts.steps:
         return ""
-    return f"\nStep {facts.steps}: {facts.step}\n"
+    return f"Step {facts.steps}: `{facts.step}`"
 
 
 def _footer(facts: Facts) -> str:
     log = f" · [log]({facts.log_url})" if facts.log_url else ""
-    return f"\n<sub>job {facts.job_id} · {facts.recipe}{log}</sub>"
+    return f"<sub>job {facts.job_id} · {facts.recipe}{log}</sub>"
 
 
 def result(facts: Facts) -> str:
     """The closing comment. It mentions who asked, since Gitea mails new comments and not edits."""
     who = " ".join(f"@{login}" for login in facts.askers)
-    return f"{who} {_verdict(facts)}\n{_footer(facts)}\n{marker(facts.job_id, RESULT)}"
+    return f"{who} {_verdict(facts).strip()}\n\n{_footer(facts)}\n\n{marker(facts.job_id, RESULT)}"
 
 
 def _verdict(facts: Facts) -> str:
@@ -128,9 +129,11 @@ def _verdict(facts: Facts) -> str:
             return f"I found nothing to change.\n\n{facts.answer}"
         case Outcome.FAILED:
             again = "Comment `/kugetsu retry` to try again; what was done so far is kept."
-            return f"this failed: {facts.error}\n\n{again}"
+            return f"this failed: {_sentence(facts.error)}\n\n{again}"
         case Outcome.CANCELLED:
-            return f"this is cancelled. {facts.error}\n\nWhat was done so far is kept; `/kugetsu retry` goes on with it."
+            return (
+                f"this is cancelled. {facts.error}\n\nWhat was done so far is kept; `/kugetsu retry` goes on with it."
+            )
         case Outcome.EXPIRED:
             return "this waited too long in the queue and has been dropped. Ask again to queue it anew."
         case Outcome.REFUSED | None:
@@ -198,6 +201,11 @@ def no_pulls() -> str:
 def nothing_to_cancel() -> str:
     """The answer to a cancel where nothing is open."""
     return "nothing of mine waits or runs on this issue."
+
+
+def _sentence(text: str) -> str:
+    """With a full stop, whoever wrote it."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def clock(at: float | None) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from peewee import Database
 
 from jobs.gitea import Gitea, GiteaDown, GiteaError
+from jobs.inside import Identity
 from models import settings as configured
 from models.events import Person
 from models.tables import Server
@@ -33,6 +35,11 @@ class Forge:
     def bot(self) -> Person:
         """Our own account. Raises `GiteaError` while the server cannot be asked."""
         return self._bot or self.check()
+
+    @property
+    def identity(self) -> Identity:
+        """Who our commits are by. Gitea knows an account by this address, whatever its real one."""
+        return Identity(self.bot.login, f"{self.bot.login}@noreply.{urlsplit(self.url).hostname}")
 
     def check(self, now: float = 0.0) -> Person:
         """Ask the server who we are and note how it is. Raises `GiteaError` where it does not answer."""

@@ -12,12 +12,12 @@ from jobs import opencode, presence, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
 from jobs.lane import AgentsLane
+from jobs.launching import Launching
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
 from jobs.redact import Redactor
 from jobs.report import Reporter
 from jobs.runner import Runner
-from jobs.sandbox import Sandbox
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
@@ -47,15 +47,17 @@ class WorkerProcess:
         self._db = store.open_database(settings.home / "kugetsu.db")
         store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         self._sandbox = sandbox.choose(settings.sandbox)
-        self._agent = opencode.version(settings.agent_command)
+        program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
         self._wiring = self._wire(Forges(settings.servers, self._db))
-        workspace = Workspace(settings.home, self._sandbox.run_inside)
-        self._runner = Runner(self._wiring, workspace, self._sandbox, StartGate(), environ, self._agent)
+        workspace = Workspace(settings.home, self._sandbox.run_inside, temp_dir=settings.temp_dir)
+        self._launching = Launching(self._wiring, program, self._sandbox, environ)
+        self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
         self._desk = Desk(self._wiring, Reporter(self._wiring, workspace))
         self._stopping = threading.Event()
+        self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
 
     def _wire(self, forges: Forges) -> Wiring:
@@ -75,6 +77,7 @@ class WorkerProcess:
         self._sweep()
         self._bells.answer({Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._desk.look)})
         self._ticker.start()
+        self._namer.start()
         for lane in Lane:
             self._bells.ring(lane)
 
@@ -84,6 +87,7 @@ class WorkerProcess:
         self._lane.stop(STOP_SECONDS)
         self._bells.stop(STOP_SECONDS)
         self._ticker.join(STOP_SECONDS)
+        self._namer.join(STOP_SECONDS)
         threads.free_threads_of(self._db, self._presence.name)
         Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
         self._wiring.forges.close()
@@ -93,12 +97,19 @@ class WorkerProcess:
 
     def _appear(self) -> None:
         now = self._wiring.clock()
-        box = {"sandbox": self._sandbox.kind, "sandbox_why": self._sandbox.why, "agent": self._agent}
+        box = {"sandbox": self._sandbox.kind, "sandbox_why": self._sandbox.why}
         name = self._presence.name
         Worker.insert(
             name=name, host=self._presence.host, pid=self._presence.pid, started_at=now, seen_at=now, **box
         ).execute(self._db)
-        log.info("worker %s: sandbox %s (%s), %s", name, self._sandbox.kind, self._sandbox.why, self._agent)
+        log.info("worker %s: sandbox %s (%s)", name, self._sandbox.kind, self._sandbox.why)
+
+    def _name_agent(self) -> None:
+        """Ask the agent who it is, beside the work: that takes it seconds on a busy machine."""
+        name = self._launching.agent_name
+        Worker.update(agent=name).where(Worker.name == self._presence.name).execute(self._db)
+        log.info("the agent is %s", name)
+        self._db.close()
 
     def _tick(self) -> None:
         rounds = {

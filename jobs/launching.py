@@ -1,0 +1,89 @@
+"""From a job and its place to a running agent: arguments, environment, prompt, sandbox, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs import agent, opencode
+from jobs.agent import Limits, RunSpec
+from jobs.briefing import brief
+from jobs.opencode import Invocation, Program, Surroundings
+from jobs.place import Place
+from jobs.sandbox import Sandbox
+from jobs.wiring import Wiring
+from models.tables import Thread
+
+if TYPE_CHECKING:
+    from jobs.runner import Errand
+
+
+@dataclass(frozen=True)
+class Launching:
+    """How agents are started here. `environ` is where the variables named by the setting `agent_env` are taken from."""
+
+    wiring: Wiring
+    program: Program
+    sandbox: Sandbox
+    environ: Mapping[str, str]
+
+    @cached_property
+    def agent_name(self) -> str:
+        """What `program` is, such as "opencode 1.18.33". Asking it takes a second or more of processor time."""
+        return agent.version(self.program, self.sandbox) or self.program.name
+
+    def launch(self, errand: Errand, place: Place, mirror: Path, *, session: str | None) -> None:
+        """Start the agent on this errand; raises `AgentLocked` or `LaunchFailed`. `session` is one to go on with."""
+        wiring, job, thread = self.wiring, errand.job, errand.thread
+        branch = errand.target.branch
+        briefing = brief(wiring, errand.forge, thread, job, known=session is not None, branch=branch)
+        given = self._surroundings(errand, place)
+        invocation = Invocation(
+            program=self.program,
+            session=session,
+            model=job.model or wiring.settings.model,
+            title=f"{thread.repo.name}#{thread.issue}",
+        )
+        agent.launch(
+            RunSpec(
+                argv=invocation.argv(),
+                env=opencode.environment(given, self.program),
+                prompt=briefing.prompt,
+                place=place,
+                sandbox=self.sandbox,
+                lock=errand.lock,
+                run_dir=errand.run_dir,
+                limits=self._limits(),
+                files=opencode.files(given),
+                read_only=[*opencode.read_only(given, self.program), mirror / "objects"],
+                hide=(wiring.settings.home.resolve(),),
+            )
+        )
+        Thread.update(told_until=briefing.told_until).where(Thread.id == thread.id).execute(wiring.db)
+
+    def _surroundings(self, errand: Errand, place: Place) -> Surroundings:
+        home = self.wiring.settings.home.resolve()
+        config, models = home / "opencode.json", home / "models.json"
+        names = self.wiring.settings.agent_env
+        identity = errand.forge.identity
+        return Surroundings(
+            place=place,
+            run_dir=errand.run_dir,
+            bot_name=identity.name,
+            bot_email=identity.email,
+            sandboxed=self.sandbox.kind == "bwrap",
+            config=config.read_text(encoding="utf-8") if config.is_file() else None,
+            models=models if models.is_file() else None,
+            extra={name: self.environ[name] for name in names if name in self.environ},
+        )
+
+    def _limits(self) -> Limits:
+        settings = self.wiring.settings
+        return Limits(
+            wall=settings.agent_timeout.total_seconds(),
+            start=settings.agent_start_timeout.total_seconds(),
+            stall=settings.agent_stall_timeout.total_seconds(),
+        )

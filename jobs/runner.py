@@ -1,0 +1,268 @@
+"""Runs one job: opens its place, launches the agent or finds it running, reads along, and settles how it ended.
+
+Everything can be repeated by another worker. What must survive is in the job's row, in the place, and in the run's
+folder `jobs/<id>/run-<n>/`; a thread here holds nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs import agent, keeper
+from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
+from jobs.gitea import GiteaDown, GiteaError
+from jobs.launching import Launching
+from jobs.report import branch_of, target_of
+from jobs.servers import Forge
+from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
+from jobs.wiring import Wiring
+from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, Target, Workspace, WorkspaceRefused
+from models import ledger, threads
+from models.ledger import Claimed
+from models.moves import Outcome
+from models.tables import Job, Thread
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 5.0
+PROGRESS_SECONDS = 2.0
+MAX_CRASHES = 3
+FIRST_PAUSE_SECONDS = 15.0
+LONGEST_PAUSE_SECONDS = 600.0
+OWN_FAULT = "this is an error of Kugetsu's own, not of your request. Whoever runs it finds all of it in its log."
+
+
+class Leaving(Exception):
+    """This worker stops; the agent goes on, and the next worker adopts the job."""
+
+
+class CancelledBefore(Exception):
+    """Somebody cancelled the job before its agent was launched."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A job with all that is needed to run it."""
+
+    claimed: Claimed
+    job: Job
+    thread: Thread
+    forge: Forge
+    target: Target
+    run_dir: Path
+    lock: Path
+
+
+class Runner:
+    """`launching` knows how to start the agent program; `gate` lets only so many start at once."""
+
+    def __init__(self, wiring: Wiring, workspace: Workspace, launching: Launching, gate: StartGate) -> None:
+        self.leaving = threading.Event()
+        self._wiring = wiring
+        self._workspace = workspace
+        self._launching = launching
+        self._gate = gate
+
+    def run(self, claimed: Claimed) -> None:
+        """Run a job that was just claimed, to its end."""
+        self._guarded(claimed, self._run)
+
+    def resume(self, claimed: Claimed) -> None:
+        """Go on with a job that another worker left: read along, settle what lies there, or queue it again."""
+        self._guarded(claimed, self._resume)
+
+    def _guarded(self, claimed: Claimed, act: Callable[[Errand], None]) -> None:
+        """Every way in which running a job can end is an end of the job, or puts it back into the queue."""
+        try:
+            with self._lease_kept(claimed):
+                act(self._errand(claimed))
+        except Leaving:
+            log.info("job=%s is left to the next worker", claimed.job_id)
+            raise
+        except CancelledBefore:
+            self._settle(claimed, Outcome.CANCELLED, "")
+        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked) as fault:
+            self._again(claimed, f"{fault}", counts=False)
+        except (WorkspaceRefused, GiteaError) as refusal:
+            self._settle(claimed, Outcome.FAILED, f"{refusal}")
+        except Exception:
+            log.exception("job=%s: the runner stumbled", claimed.job_id)
+            self._settle(claimed, Outcome.FAILED, OWN_FAULT)
+
+    def _errand(self, claimed: Claimed) -> Errand:
+        job = ledger.job_of(self._wiring.db, claimed.job_id)
+        thread = threads.load(self._wiring.db, job.thread_id)
+        forge = self._wiring.forges[thread.server]
+        base = forge.gitea.repo(thread.repo.name).default_branch
+        target = target_of(forge, thread, base)
+        root = self._workspace.place(target).root
+        run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
+        return Errand(claimed, job, thread, forge, target, run_dir, root.with_name(f"{root.name}+lock"))
+
+    def _run(self, errand: Errand) -> None:
+        opened = self._workspace.open(errand.target)
+        mine = Thread.id == errand.thread.id
+        Thread.update(branch=branch_of(errand.thread.issue)).where(mine).execute(self._wiring.db)
+        ledger.note_progress(self._wiring.db, errand.claimed, base_sha=opened.base_sha)
+        afresh = opened.new or (errand.job.fresh and errand.job.run == 1)
+        with self._gate.pass_through(lambda: self._check(errand)) as free:
+            self._check(errand)
+            mirror = self._workspace.mirror(errand.target)
+            session = None if afresh else errand.thread.session
+            self._launching.launch(errand, opened.place, mirror, session=session)
+            self._read_along(errand, free)
+        self._finish(errand)
+
+    def _check(self, errand: Errand) -> None:
+        """Raise where there is no use in going on."""
+        self._check_leaving()
+        if ledger.cancel_requested(self._wiring.db, errand.job.id):
+            raise CancelledBefore
+
+    def _resume(self, errand: Errand) -> None:
+        place = self._workspace.place(errand.target)
+        state = agent.state_of(errand.run_dir, errand.lock)
+        if state is RunState.RUNNING:
+            self._read_along(errand, _nothing)
+            state = RunState.ENDED
+        if state is RunState.ENDED and agent.result_of(errand.run_dir) is not None:
+            self._finish(errand)
+            return
+        strays = agent.end_strays(errand.lock, place)
+        log.warning("job=%s was lost with its worker; %d processes were left over", errand.job.id, len(strays))
+        self._after_crash(errand)
+
+    def _after_crash(self, errand: Errand) -> None:
+        """A crash counts against a limit of its own, not against the attempts."""
+        crashes = errand.job.crashes + 1
+        self._check(errand)
+        if crashes >= MAX_CRASHES:
+            self._settle(errand.claimed, Outcome.FAILED, f"its worker was lost {crashes} times while it ran.")
+            return
+        now = self._wiring.clock()
+        ledger.requeue(self._wiring.db, errand.claimed, now=now, reason="its worker was lost", crashes=crashes)
+
+    def _check_leaving(self) -> None:
+        if self.leaving.is_set():
+            raise Leaving
+
+    def _read_along(self, errand: Errand, started: Callable[[], None]) -> None:
+        """Follow the agent until it has ended, noting how far it is. `started` is called at its first word."""
+        transcript = Transcript()
+        noted = 0.0
+
+        def on_lines(lines: list[bytes]) -> None:
+            nonlocal noted
+            started()
+            transcript.feed_all(lines)
+            if self._wiring.clock() - noted >= PROGRESS_SECONDS:
+                noted = self._wiring.clock()
+                self._note(errand, transcript)
+
+        def should_stop() -> str | None:
+            cancelled = ledger.cancel_requested(self._wiring.db, errand.job.id)
+            return CANCELLED if cancelled else transcript.stuck
+
+        agent.follow(errand.run_dir, errand.lock, on_lines=on_lines, should_stop=should_stop, leave=self.leaving)
+        self._check_leaving()
+
+    def _note(self, errand: Errand, transcript: Transcript) -> None:
+        """Store how far the agent is; with verbosity `verbose` the issue shows it, too."""
+        if transcript.session is not None:
+            ledger.mark_told(self._wiring.db, errand.job.id, errand.job.run)
+        steps = transcript.steps
+        progress = {"steps": len(steps), "step": steps[-1].words if steps else ""}
+        ledger.note_progress(self._wiring.db, errand.claimed, **progress, **_usage(transcript))
+        self._keep_session(errand, transcript)
+        if self._wiring.settings.verbosity == "verbose":
+            ledger.want_report(self._wiring.db, errand.job.id)
+
+    def _keep_session(self, errand: Errand, transcript: Transcript) -> None:
+        if transcript.session is not None:
+            mine = Thread.id == errand.thread.id
+            Thread.update(session=transcript.session).where(mine).execute(self._wiring.db)
+
+    def _finish(self, errand: Errand) -> None:
+        """Judge how the run ended and settle the job."""
+        result = agent.result_of(errand.run_dir)
+        if result is None:
+            self._after_crash(errand)
+            return
+        transcript = Transcript.of(errand.run_dir / keeper.EVENTS)
+        self._note(errand, transcript)
+        verdict = judge(transcript, result)
+        if isinstance(verdict, Failed) and verdict.fresh:
+            Thread.update(session=None).where(Thread.id == errand.thread.id).execute(self._wiring.db)
+        match verdict:
+            case Completed(text=text):
+                self._complete(errand, text)
+            case Cancelled():
+                self._settle(errand.claimed, Outcome.CANCELLED, "")
+            case Failed(reason=reason, passing=True) if self._may_try_again(errand):
+                self._again(errand.claimed, reason, counts=True)
+            case Failed(reason=reason):
+                self._settle(errand.claimed, Outcome.FAILED, reason)
+
+    def _complete(self, errand: Errand, text: str) -> None:
+        message = f"{errand.thread.title or 'Work'} (#{errand.thread.issue})"
+        place = self._workspace.place(errand.target)
+        made = self._workspace.collect(errand.target, place, errand.job.id, errand.forge.identity, message)
+        result = {"base_sha": made.base_sha, "head_sha": made.head_sha, "changed": made.changed, "answer": text}
+        self._settle(errand.claimed, Outcome.COMPLETED, "", **result)
+
+    def _may_try_again(self, errand: Errand) -> bool:
+        return errand.job.attempt + 1 < self._wiring.settings.max_attempts
+
+    def _again(self, claimed: Claimed, reason: str, *, counts: bool) -> None:
+        """Back into the queue, after a pause that grows; an outage of Gitea's counts against no limit."""
+        job = ledger.job_of(self._wiring.db, claimed.job_id)
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(job.run - 1, 16), LONGEST_PAUSE_SECONDS)
+        now = self._wiring.clock()
+        not_before = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy
+        attempt = job.attempt + 1 if counts else job.attempt
+        log.warning("job=%s again in %.0f s: %s", job.id, not_before - now, reason)
+        changes = {"not_before": not_before, "error": reason, "attempt": attempt}
+        ledger.requeue(self._wiring.db, claimed, now=now, reason=reason, **changes)
+
+    def _settle(self, claimed: Claimed, outcome: Outcome, error: str, **result: object) -> None:
+        now, agent_name = self._wiring.clock(), self._launching.agent_name
+        told = {"error": error, "agent": agent_name, **result}
+        if ledger.settle(self._wiring.db, claimed, outcome, now=now, reason=error or str(outcome), **told):
+            log.info("job=%s %s %s", claimed.job_id, outcome, error)
+
+    @contextmanager
+    def _lease_kept(self, claimed: Claimed) -> Iterator[None]:
+        """Renew the job's lease while the block runs, whatever it waits for."""
+        over = threading.Event()
+
+        def renew() -> None:
+            while not over.wait(RENEW_SECONDS):
+                until = self._wiring.clock() + LEASE_SECONDS
+                if not ledger.renew(self._wiring.db, claimed, until=until):
+                    break
+            self._wiring.db.close()
+
+        renewing = threading.Thread(target=renew, name=f"lease-job-{claimed.job_id}", daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            over.set()
+            renewing.join()
+
+
+def _nothing() -> None:
+    return
+
+
+def _usage(transcript: Transcript) -> dict[str, float]:
+    tokens = transcript.tokens
+    taken_in = tokens.input + tokens.cache_read + tokens.cache_write
+    return {"tokens_in": taken_in, "tokens_out": tokens.output + tokens.reasoning, "cost": transcript.cost}

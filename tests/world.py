@@ -1,0 +1,242 @@
+"""The whole of Kugetsu in one harness: a Gitea that webhooks us, both halves of the service, an agent.
+
+    with World(folder, gitea) as world:
+        issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+        world.label(issue, "kugetsu/code")
+        pull = world.next_pull(issue)
+
+The verbs are what a person does or sees. On leaving, `check_nothing_else` looks for whatever happened beside: requests
+that no Gitea knows, jobs still open, processes and threads left over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeVar
+
+from peewee import SqliteDatabase
+
+from jobs import processes
+from jobs.queue import Bells, Lane
+from jobs.worker import WorkerProcess
+from models import store
+from models.moves import State
+from models.settings import Settings, load
+from models.tables import Delivery, Job
+from tests.fakes.gitea import Entry, FakeGitea, Issue
+from webhook.app import Wiring, create_app
+from webhook.server import address_of, listen, server_of
+
+Found = TypeVar("Found")
+
+SECRET = "a-secret-of-the-webhook"
+BOT, WRITER, READER = "kugetsu", "ada", "bob"
+REPO = "acme/widgets"
+FILES = {"app.py": "def first(items):\n    return items[0]\n", "README.md": "# Widgets\n"}
+PATIENCE = 30.0
+
+
+class Halves:
+    """The HTTP side and the work side in this process, each of which can be stopped and started by itself."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._environ = environ
+        self._worker: WorkerProcess | None = None
+        self._web: tuple[Callable[[], None], threading.Thread] | None = None
+        self._port = 0
+        self.url = ""
+
+    def start_web(self) -> None:
+        """Listen, always on the same port."""
+        home = self.settings.home
+        home.mkdir(parents=True, exist_ok=True)
+        database = store.open_database(home / "kugetsu.db")
+        store.migrate(database, home / "migrate.lock", capacity=self.settings.max_concurrent_agents)
+        bells = Bells(home / "queue.db")
+        ring = partial(bells.ring, Lane.DESK)
+        app = create_app(Wiring(settings=self.settings, database=database, ring=ring))
+        listening = listen("127.0.0.1", self._port)
+        self.url = address_of(listening)
+        self._port = int(self.url.rpartition(":")[2])
+        server = server_of(app)
+
+        def run() -> None:
+            server.run(sockets=[listening])
+            listening.close()
+            bells.close()
+
+        thread = threading.Thread(target=run, name="web-half")
+        thread.start()
+        self._web = (partial(setattr, server, "should_exit", True), thread)
+
+    def stop_web(self) -> None:
+        if self._web is not None:
+            stop, thread = self._web
+            stop()
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "the HTTP side did not stop"
+            self._web = None
+
+    def start_worker(self) -> None:
+        self._worker = WorkerProcess(self.settings, self._environ)
+        self._worker.start()
+
+    def stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+
+
+class World:
+    """One Gitea with one repository, a person who may write, one who may not, the bot, and Kugetsu."""
+
+    def __init__(self, root: Path, gitea: FakeGitea, **settings: str) -> None:
+        self.root = root
+        self.gitea = gitea
+        self.repo = REPO
+        gitea.user(BOT)
+        gitea.repo(REPO, files=FILES, collaborators={WRITER: "write", READER: "read", BOT: "admin"})
+        self.token = gitea.token_for(BOT)
+        self.home = root / "kugetsu"
+        given = {
+            "HOME": str(self.home),
+            "GITEA_URL": gitea.url,
+            "GITEA_TOKEN": self.token,
+            "WEBHOOK_SECRET": SECRET,
+            "AGENT_COMMAND": str(Path(__file__).parent / "fakes" / "stub_agent.py"),
+            **settings,
+        }
+        environ = {f"KUGETSU_{name}": value for name, value in given.items()}
+        self.halves = Halves(load(environ), {"PATH": os.environ["PATH"], **environ})
+
+    @property
+    def settings(self) -> Settings:
+        return self.halves.settings
+
+    def __enter__(self) -> Self:
+        self._threads = set(threading.enumerate())
+        self._children = set(processes.descendants(os.getpid()))
+        self.halves.start_web()
+        self.halves.start_worker()
+        self.gitea.hook(self.repo, f"{self.halves.url}/webhook", SECRET)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.check_nothing_else()
+        finally:
+            self.halves.stop_worker()
+            self.halves.stop_web()
+            self.gitea.stop()
+        if kind is None:
+            self._check_nothing_runs()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def issue(self, title: str, body: str = "", by: str = WRITER) -> int:
+        """Somebody opens an issue."""
+        return self.gitea.open_issue(self.repo, by, title, body).number
+
+    def label(self, issue: int, name: str, by: str = WRITER) -> None:
+        """Somebody puts a label on, making it first where the repository has none of that name."""
+        if name not in self.gitea.label_names(self.repo):
+            self.gitea.create_label(self.repo, name, exclusive=name.startswith("kugetsu/"))
+        self.gitea.label(self.repo, issue, name, by)
+
+    def comment(self, issue: int, text: str, by: str = WRITER) -> Entry:
+        """Somebody comments."""
+        return self.gitea.comment(self.repo, issue, text, by)
+
+    def said(self, issue: int, part: str = "") -> list[str]:
+        """The bot's comments on the issue, all or those of one part (`live`, `result`, `answer`, `refused`)."""
+        texts = [entry.body for entry in self.gitea.comments_of(self.repo, issue, BOT)]
+        return [text for text in texts if f"part={part}" in text] if part else texts
+
+    def labels(self, issue: int) -> list[str]:
+        return self.gitea.labels_of(self.repo, issue)
+
+    def wait_until(self, seen: Callable[[], Found], what: str, timeout: float = PATIENCE) -> Found:
+        """Wait for something to be seen on Gitea."""
+        return self.gitea.wait_until(seen, what, timeout)
+
+    def wait_for_label(self, issue: int, name: str, timeout: float = PATIENCE) -> None:
+        self.wait_until(lambda: name in self.labels(issue), f"label {name} on #{issue}", timeout)
+
+    def wait_for_result(self, issue: int, number: int = 1, timeout: float = PATIENCE) -> str:
+        """The closing comment of the issue's job of that number, once all has been told."""
+        self.wait_until(lambda: len(self.said(issue, "result")) >= number, f"closing comment {number}", timeout)
+        self.wait_quiet(timeout)
+        return self.said(issue, "result")[number - 1]
+
+    def next_pull(self, issue: int, timeout: float = PATIENCE) -> Issue:
+        """The pull request from the issue's branch."""
+
+        def found() -> Issue | None:
+            mine = [pull for pull in self.gitea.pulls_of(self.repo) if pull.pull and pull.pull.head_branch == branch]
+            return mine[0] if mine else None
+
+        branch = f"kugetsu/issue-{issue}"
+        pull = self.wait_until(found, f"a pull request from {branch}", timeout)
+        assert pull is not None
+        return pull
+
+    @contextmanager
+    def database(self) -> Iterator[SqliteDatabase]:
+        """The service's database, to look at."""
+        database = store.open_database(self.home / "kugetsu.db")
+        with database.connection_context():
+            yield database
+
+    def jobs(self) -> list[Job]:
+        """Every job, oldest first."""
+        with self.database() as database:
+            return list(Job.select().order_by(Job.id).execute(database))
+
+    def deliveries(self) -> list[Delivery]:
+        """Every stored delivery, oldest first."""
+        with self.database() as database:
+            return list(Delivery.select().order_by(Delivery.id).execute(database))
+
+    def wait_quiet(self, timeout: float = PATIENCE) -> None:
+        """Until every job is done and told, every delivery sent, and no agent runs."""
+        self._wait_for(lambda: all(job.state == State.DONE for job in self.jobs()), "all jobs done", timeout)
+        self.gitea.settle(timeout)
+        self._wait_for(self._desk_is_idle, "the desk to be idle", timeout)
+        self.gitea.settle(timeout)
+
+    def _desk_is_idle(self) -> bool:
+        with self.database() as database:
+            sql = "SELECT count(*) FROM thread WHERE desk_wanted > desk_seen"
+            return bool(database.execute_sql(sql).fetchone()[0] == 0)  # type: ignore[no-untyped-call]
+
+    def _wait_for(self, seen: Callable[[], bool], what: str, timeout: float) -> None:
+        until = time.monotonic() + timeout
+        while not seen():
+            if time.monotonic() > until:
+                states = [(job.id, job.state, job.outcome, job.error) for job in self.jobs()]
+                raise AssertionError(f"waited {timeout:g} s for {what}; jobs: {states}\n{self.gitea.story()}")
+            time.sleep(0.02)
+
+    def check_nothing_else(self) -> None:
+        """Every job is done, and Gitea was asked for nothing that it does not know."""
+        self.wait_quiet()
+        assert self.gitea.unexpected == []
+
+    def _check_nothing_runs(self) -> None:
+        def strays() -> list[str]:
+            left = set(processes.descendants(os.getpid())) - self._children
+            names = [thread.name for thread in threading.enumerate() if thread not in self._threads]
+            return [*(f"process {pid}" for pid in left), *(f"thread {name}" for name in names)]
+
+        until = time.monotonic() + PATIENCE
+        while (left := strays()) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not left, f"left over: {left}"
