@@ -225,7 +225,7 @@ def judge(transcript: Transcript, result: KeeperResult) -> Completed | Failed | 
     """How a run ended. opencode's exit code alone says little: it is 0 also when it stopped half-way."""
     match result.ended:
         case "stopped":
-            return _judge_stop(result.reason)
+            return _judge_stop(result.reason, stuck=transcript.stuck is not None)
         case "timeout" | "output_limit":
             return Failed(f"the agent {result.reason} and was ended")
         case "no_start" | "stalled":
@@ -236,12 +236,12 @@ def judge(transcript: Transcript, result: KeeperResult) -> Completed | Failed | 
             return _judge_exit(transcript, result)
 
 
-def _judge_stop(reason: str) -> Failed | Cancelled:
+def _judge_stop(reason: str, *, stuck: bool) -> Failed | Cancelled:
     if reason == CANCELLED:
         return Cancelled()
     if reason == SHUTDOWN:
         return Failed("the service was shut down while the agent worked", passing=True)
-    return Failed(reason or "the run was stopped")
+    return Failed(reason or "the run was stopped", passing=stuck)
 
 
 def _judge_exit(transcript: Transcript, result: KeeperResult) -> Completed | Failed:
