@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.fakes.gitea.dialect import Dialect
 from tests.fakes.gitea.forge import Forge
 from tests.fakes.gitea.state import Issue
 
@@ -24,6 +25,7 @@ class Exchange:
     path: str
     query: dict[str, str]
     body: Any = None
+    dialect: Dialect = field(default_factory=Dialect)
     user: str = ""
     status: int | None = None
     answer: Any = None

@@ -143,7 +143,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
             self.forge.webhooks.losing = False
 
     def _serve(self, request: Request) -> Answer | None:
-        exchange = Exchange(request.method, request.path, request.query, _parsed(request))
+        exchange = Exchange(request.method, request.path, request.query, _parsed(request), self.forge.dialect)
         exchange.content_type = request.headers.get("content-type", "")
         with self.forge.state.lock:
             self.requests.append(exchange)

@@ -142,7 +142,7 @@ class IssueShapes(Shapes):
             "draft": is_draft(issue),
             "is_locked": issue.is_locked,
             "comments": len(issue.comments),
-            **({"review_comments": reviews} if (reviews := _review_comments(issue)) else {}),
+            "review_comments": _review_comments(issue),
             "additions": pull.additions,
             "deletions": pull.deletions,
             "changed_files": pull.changed_files,
