@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import dropwhile, pairwise
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Final
 
@@ -19,8 +19,8 @@ from models.speaking import speaking
 from models.values import is_model_name
 
 READ_CHARACTERS: Final = 32_768
-"""Commands are looked for in this much of a comment: Markdown made to be slow takes 0.7 s at this length, and the time
-grows with the square of it (measured with markdown-it-py 4.3). Instructions may go on beyond."""
+"""Commands are looked for in this much of a comment: Markdown made to be slow takes about a second at this
+length, and the time grows with the square of it (measured with markdown-it-py 4.3). Instructions may go on beyond."""
 
 ALIASES: Final = ("/kugetsu", "/oc", "/opencode")
 
@@ -101,7 +101,6 @@ _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
     chr(sign) for sign in range(0xFE00, 0xFE10)
 }
 _ENDS: Final = ".,:;!?"
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")  # Markdown's line ends, and only those
 _FAR_ENOUGH: Final = 300  # columns in which a command's first word is looked for
 _LONGEST_NAME: Final = 40  # characters of an unknown option that are worth repeating
 _OPTION: Final = re.compile(r"(--|[\u2013\u2014])([A-Za-z][A-Za-z-]*)(?:=(.*))?", re.DOTALL)
@@ -113,15 +112,15 @@ def parse(text: str, *, bot: str | None) -> tuple[Asked, ...]:
     A command starts a line, after at most three spaces. Its instructions run to the next command or the end. Characters
     that show nothing neither hide a command nor end a quote or a block of code.
     """
-    lines = _LINE_END.split(text)
-    looked_at = _LINE_END.split(text[:READ_CHARACTERS])
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text[:READ_CHARACTERS].split("\n")
     trigger = _trigger(bot)
-    columns = {n: _behind_trigger(line[:_FAR_ENOUGH], trigger) for n, line in enumerate(looked_at)}
+    columns = {n: _behind_trigger(line[:_FAR_ENOUGH], trigger) for n, line in enumerate(lines)}
     heads = {n: column for n, column in columns.items() if column is not None}
-    starts = speaking(looked_at, heads)
-    return tuple(
-        _read(lines[start][heads[start] :], lines[start + 1 : stop]) for start, stop in pairwise([*starts, len(lines)])
-    )
+    starts = speaking(lines, heads)
+    begins = list(accumulate((len(line) + 1 for line in lines), initial=0))
+    ends = [*(begins[start] for start in starts[1:]), len(text)]
+    return tuple(_read(text[begins[n] + heads[n] : end]) for n, end in zip(starts, ends, strict=False))
 
 
 def render(command: Command) -> str:
@@ -195,11 +194,12 @@ def _shown(word: str) -> str:
     return "".join(sign for sign in word if not _hidden(sign))
 
 
-def _read(head: str, more: Sequence[str]) -> Asked:
-    """Read verb and options off the command's own line; the first word that is neither begins the instructions."""
+def _read(said: str) -> Asked:
+    """Read verb and options off the rest of a command's line; the first other word begins the instructions."""
     verb: Verb | None = None
     options: dict[str, str] = {}
     begin = 0
+    head = said.partition("\n")[0]
     words = re.finditer(r"\S+", head[:READ_CHARACTERS])
     for found in words:
         word = _shown(found[0])
@@ -218,7 +218,7 @@ def _read(head: str, more: Sequence[str]) -> Asked:
         begin = found.end()
         if word == "--":
             break
-    return _command(verb, options, _instructions(head[begin:].strip(), more))
+    return _command(verb, options, _instructions(said[begin:]))
 
 
 def _option(word: str) -> tuple[str, str | None] | None:
@@ -251,9 +251,12 @@ def _fault(name: str, written: str | None, given: Mapping[str, str]) -> str | No
     return None
 
 
-def _instructions(first: str, more: Sequence[str]) -> str:
-    """Join the lines; blank ones around them go, the indentation of the first one stays: it may be code."""
-    return "\n".join(dropwhile(lambda line: not line.strip(), [first, *more])).rstrip()
+def _instructions(rest: str) -> str:
+    """Take the blank lines off both ends; the indentation of a line of its own stays, for it may be code."""
+    words = rest.lstrip()
+    above = len(rest) - len(words)
+    line_begin = rest.rfind("\n", 0, above) + 1
+    return rest[line_begin or above :].rstrip()
 
 
 def _nearest(word: str) -> Verb | None:

@@ -20,6 +20,10 @@ SERVER_KEYS: Final = ("url", "token", "webhook_secret")
 class SettingsError(ValueError):
     """A setting is wrong: one line that says which, where it was read, and what would be right."""
 
+    def __init__(self, message: str) -> None:
+        """Keep it one line of a terminal or a log, whatever a path or a quoted TOML key in it may hold."""
+        super().__init__(" ".join("".join(sign if sign.isprintable() else " " for sign in message).split()))
+
 
 def expand(path: str, environ: Mapping[str, str]) -> Path:
     """Make a path absolute; `~` is HOME of `environ`, or of the user database where HOME is not set."""
@@ -52,7 +56,7 @@ def read_file(file: Path, settings: Collection[str], *, must_exist: bool) -> dic
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise SettingsError(f"{file} is not TOML: {one_line(str(error))}") from None
+        raise SettingsError(f"{file} is not TOML: {error}") from None
     _check_tables(read, settings, file)
     return {name: value for name, value in read.items() if value != ""}
 
@@ -63,16 +67,14 @@ def _check_tables(read: Mapping[str, Any], settings: Collection[str], file: Path
     servers = read.get("servers")
     for name, table in servers.items() if isinstance(servers, Mapping) else ():
         for key in table if isinstance(table, Mapping) else ():
-            _check_known(key, SERVER_KEYS, f"{file}, [servers.{one_line(name)}]")
+            _check_known(key, SERVER_KEYS, f"{file}, [servers.{shortened(name)}]")
 
 
 def _check_known(name: str, known: Collection[str], where: str) -> None:
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-        raise SettingsError(f"{one_line(name)} ({where}) is not a setting; the nearest one is {nearest}")
+        raise SettingsError(f"{shortened(name)} ({where}) is not a setting; the nearest one is {nearest}")
 
 
-def one_line(text: str) -> str:
-    """Fit for one line of a terminal or a log, whatever a quoted TOML key may hold."""
-    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return plain if len(plain) <= 200 else plain[:197] + "..."  # noqa: PLR2004 - as much as reads well
+def shortened(text: str) -> str:
+    return text if len(text) <= 200 else text[:197] + "..."  # noqa: PLR2004 - as much as reads well

@@ -28,9 +28,9 @@ from models.reading import (
     SERVER_KEYS,
     SettingsError,
     expand,
-    one_line,
     read_environment,
     read_file,
+    shortened,
 )
 
 __all__ = ["Server", "Settings", "SettingsError", "load", "repo_allowed"]
@@ -227,10 +227,11 @@ def _complaint(place: tuple[str, ...], where: str, error: ValidationError) -> st
     if place[0] == "servers" and place[-1] in SERVER_KEYS and len(place) > 2:  # noqa: PLR2004
         field = fields[place[-1]]
     name = PREFIX + place[0].upper() if where == "environment" else ".".join(place).removesuffix(".name")
-    shown = "" if _is_secret(place[-1]) else f" {one_line(repr(error.errors()[0]['input']))}"
-    return f"{one_line(name)} ({where}): the value{shown} is wrong; right would be {field.description}"
+    shown = "" if _is_secret(place) else f" {shortened(repr(error.errors()[0]['input']))}"
+    return f"{shortened(name)} ({where}): the value{shown} is wrong; right would be {field.description}"
 
 
-def _is_secret(setting: str) -> bool:
-    """Addresses count too: a database or notification address has its password inside."""
-    return not {"token", "secret", "url", "notify"}.isdisjoint(setting.split("_")) or setting == "servers"
+def _is_secret(place: Sequence[str]) -> bool:
+    """Whether the value must not be shown; addresses count, some have a password inside."""
+    words = place[-1].split("_")
+    return place[0] == "servers" or not {"token", "secret", "url", "notify"}.isdisjoint(words)

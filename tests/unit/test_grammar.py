@@ -232,7 +232,7 @@ def test_a_command_can_be_written_out() -> None:
         Command(Verb.CODE, "\nblank above"),
         Command(Verb.CONTINUE, "cdoe"),
         Command(Verb.CODE, model="no-slash"),
-        *parse("- a list\n/oc code\n\n     ```\n  /oc cancel\n     ```", bot=None),  # silent only in its list
+        *parse("- a list\n/oc code x\n\n     ```\n  /oc cancel\n     ```", bot=None),  # silent only in its list
     ],
 )
 def test_what_would_be_read_differently_is_not_written_out(command: Command) -> None:

@@ -93,7 +93,7 @@ def test_what_is_read_can_be_written_and_read_again(text: str) -> None:
             written = render(asked)
         except ValueError:
             # A silent line may owe its silence to a list begun above the command; without such a line all is written.
-            assert "/" in asked.instructions.partition("\n")[2]  # noqa: PT017 - nearly always nothing is raised
+            assert "/" in asked.instructions.partition("\n")[2]
         else:
             assert parse(written, bot=None) == (asked,)
 
