@@ -1,0 +1,107 @@
+"""What the service asks of a git server, and what its answers mean.
+
+Answers come as git's texts. They are sorted into three: the server said no (somebody has to do something), the server
+cannot be spoken to now (time will tell), and a push that would have to overwrite somebody's work.
+Texts: git's `http.c`, `remote-curl.c` and `transport.c`; Gitea's refusals: `routers/private/hook_pre_receive.go`.
+"""
+
+import re
+from typing import Final
+
+from jobs.git import Access, GitFailed
+from jobs.mirror import FETCH_LIMIT, HeldMirror, Mirror
+
+PUSH_LIMIT: Final = 600.0
+_LOOK_LIMIT: Final = 60.0
+
+
+class ServerRefused(Exception):
+    """The server did not let the bot read the repository; the text is a sentence for a person."""
+
+
+class FetchFailed(Exception):
+    """The server could not be read from. Passing: try again later."""
+
+
+class PushRejected(Exception):
+    """The server did not take the branch, and will not unless something changes; the text says why."""
+
+
+class PushFailed(Exception):
+    """The server could not be pushed to. Passing: try again later."""
+
+
+def fetch(mirror: HeldMirror, access: Access) -> None:
+    """Makes the mirror's branches and tags the server's. Raises ServerRefused, FetchFailed."""
+    mirror.prepare()
+    options = ["--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
+    refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+    try:
+        mirror.ask(access, "fetch", *options, access.address, *refs, deadline=FETCH_LIMIT)
+    except GitFailed as error:
+        reason = _refusal(error)
+        if reason is None:
+            raise FetchFailed(_said(error)) from error
+        raise ServerRefused(reason) from error
+
+
+def tip(mirror: Mirror, access: Access, branch: str) -> str | None:
+    """The server's commit of a branch now; None where there is no such branch. Raises PushRejected, PushFailed."""
+    ref = f"refs/heads/{branch}"
+    try:
+        printed = mirror.ask(access, "ls-remote", access.address, ref, deadline=_LOOK_LIMIT)
+    except GitFailed as error:
+        raise _push_error(error) from error
+    found = (line.split("\t", 1) for line in printed.splitlines())
+    return next((commit for commit, name in found if name == ref), None)
+
+
+def push(mirror: Mirror, access: Access, commit: str, branch: str) -> None:
+    """Pushes a commit to a branch, only ever forward. Raises PushRejected, PushFailed."""
+    refspec = f"{commit}:refs/heads/{branch}"
+    try:
+        mirror.ask(access, "push", "--porcelain", "--no-verify", access.address, refspec, deadline=PUSH_LIMIT)
+    except GitFailed as error:
+        raise _push_error(error) from error
+
+
+def _push_error(error: GitFailed) -> PushRejected | PushFailed:
+    rejected = re.search(r"^!\t[^\t]*\t(.*)$", error.stdout, re.MULTILINE)
+    if rejected:
+        remarks = re.findall(r"^remote: +(.*\S) *$", error.stderr, re.MULTILINE)
+        said = "; ".join([rejected[1], *remarks])[:500]
+        return PushFailed(said) if _TROUBLE.search(said) else PushRejected(said)
+    reason = _refusal(error)
+    return PushFailed(_said(error)) if reason is None else PushRejected(reason)
+
+
+_TROUBLE: Final = re.compile(r"internal (server )?error|cannot lock ref|failed to update ref", re.IGNORECASE)
+"""A ref refused for what went wrong in the server, not for what was pushed."""
+
+_REFUSALS: Final = (
+    (
+        r"Authentication failed|could not read (Username|Password)|error: 401",
+        "the server did not accept the bot's token",
+    ),
+    (r"error: 403", "the server did not allow it to the bot"),
+    (r"repository '.*' not found|error: 404", "the repository does not exist, or the bot may not see it"),
+    (r"error: 413", "the server takes no push of this size"),
+    (r"mismatched algorithms", "the repository uses SHA-256 object names, which are not supported"),
+    (
+        r"unable to update url base from redirection|error: 30\d",
+        "the server answered with a redirect: the address is wrong",
+    ),
+)
+
+
+def _refusal(error: GitFailed) -> str | None:
+    """Why the server said no, in words; None where it did not."""
+    if error.code is None:
+        return None
+    return next((reason for pattern, reason in _REFUSALS if re.search(pattern, error.stderr)), None)
+
+
+def _said(error: GitFailed) -> str:
+    if error.code is None:
+        return "the server did not answer in time"
+    return " ".join(error.stderr.split())[:500] or f"git ended with {error.code}"

@@ -1,0 +1,101 @@
+"""Where a thread's branch stands: what the server has of it, what the thread's place was given, what follows."""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from jobs.mirror import HeldMirror, Mirror
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+class Unrelated(Exception):
+    """The branch has no history in common with the default branch; the text says so."""
+
+
+class WorkspaceRefused(Exception):
+    """There is nothing to work on, or what was made cannot be taken; the text is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A thread and where its work goes."""
+
+    server: str
+    repo: str
+    """owner/name"""
+    issue: int
+    clone_url: str
+    token: str | None = field(repr=False)
+    base: str
+    """The default branch: new work starts from it."""
+    branch: str
+    """The thread's own branch, `kugetsu/issue-7`."""
+
+    def names(self) -> tuple[str, str, str]:
+        """Server, owner and repository as names of folders; Gitea's own ignore case. Raises WorkspaceRefused."""
+        owner, _, name = self.repo.lower().partition("/")
+        for part in (self.server, owner, name):
+            if not _NAME.fullmatch(part) or part in {".", ".."}:
+                raise WorkspaceRefused(f"{self.repo!r} on {self.server!r} is no name of a repository.")
+        return self.server, owner, name
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Where the default branch and a thread's branch stand in the mirror; see `jobs.mirror` for the refs."""
+
+    base: str | None
+    server: str | None
+    seen: str | None
+    start: str | None
+
+    def known(self) -> list[str]:
+        """The commits among them."""
+        return sorted({mark for mark in (self.base, self.server, self.seen, self.start) if mark is not None})
+
+
+class Step(Enum):
+    """What is to be done with a place that is there already."""
+
+    KEEP = auto()  # it holds all the server has
+    FORWARD = auto()  # somebody pushed on top of what it holds
+    YIELD = auto()  # somebody pushed something else
+    RESTART = auto()  # the branch was deleted on the server, as after a merge
+
+
+def read_marks(mirror: Mirror, target: Target) -> Marks:
+    """The marks as they are now; another thread's fetch may move the server's at any time."""
+    names = [f"refs/heads/{target.base}", f"refs/heads/{target.branch}"]
+    names += [f"refs/kugetsu/{kind}/{target.branch}" for kind in ("seen", "start")]
+    found = mirror.refs(*names)
+    base, server, seen, start = map(found.get, names)
+    return Marks(base, server, seen, start)
+
+
+def set_marks(held: HeldMirror, target: Target, *, start: str, seen: str | None) -> None:
+    """Records what the place was set on, and what it holds of the server's branch (None: there is none)."""
+    held.set_ref(f"refs/kugetsu/start/{target.branch}", start)
+    held.set_ref(f"refs/kugetsu/seen/{target.branch}", seen)
+
+
+def next_step(mirror: Mirror, head: str, marks: Marks) -> Step:
+    """What follows for a place whose head is `head`."""
+    if marks.server is None:
+        return Step.KEEP if marks.seen is None else Step.RESTART
+    if mirror.is_ancestor(marks.server, head):
+        return Step.KEEP
+    return Step.FORWARD if mirror.is_ancestor(head, marks.server) else Step.YIELD
+
+
+def fork_point(mirror: Mirror, marks: Marks, head: str) -> str:
+    """Where the work left the default branch; where it started, if that branch was rewritten since.
+
+    Raises Unrelated.
+    """
+    for trunk in (marks.base, marks.start):
+        fork = mirror.merge_base(trunk, head) if trunk is not None else None
+        if fork is not None:
+            return fork
+    raise Unrelated("the branch has no history in common with the default branch")
