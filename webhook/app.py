@@ -123,9 +123,10 @@ class Receiver:
 
     async def receive(self, request: Request) -> Response:
         """Answer one delivery, with a body that Gitea shows under Recent Deliveries."""
-        uuid = _first(request.headers, DELIVERY_HEADERS)[:_MOST_UUID]
+        headers = _headers_of(request)
+        uuid = _first(headers, DELIVERY_HEADERS)[:_MOST_UUID]
         try:
-            incoming = await self._read(request, uuid)
+            incoming = await self._read(request, headers, uuid)
             accepted = await self._writer.submit(incoming)
         except Refused as refused:
             return self._refuse(refused.status, str(refused), uuid)
@@ -134,12 +135,12 @@ class Receiver:
         status = _ACCEPTED if accepted.verdict == "accepted" else _OK
         return _answer(status, accepted.verdict, accepted.detail, uuid or str(accepted.delivery_id))
 
-    async def _read(self, request: Request, uuid: str) -> Incoming:
+    async def _read(self, request: Request, headers: Mapping[str, str], uuid: str) -> Incoming:
         """The delivery, verified and understood. Raises Refused."""
         server = str(request.path_params.get("server", DEFAULT_SERVER))
-        text = await _signed_text(request, self._keys_of(server))
+        text = await _signed_text(request, headers, self._keys_of(server))
         bot = await self._bot(server)
-        event_type = payloads.event_type_of(request.headers)
+        event_type = payloads.event_type_of(headers)
         understand = partial(self._understand, event_type, text, bot)
         decision = await run_in_threadpool(understand) if len(text) > LARGE else understand()
         delivery = NewDelivery(
@@ -147,7 +148,7 @@ class Receiver:
             source="webhook",
             uuid=uuid,
             event_type=event_type,
-            headers=_kept(request.headers),
+            headers=_kept(headers),
             body=text.decode(),
             received_at=self._clock(),
         )
@@ -202,12 +203,17 @@ class Bots:
             return store.bot_of(self._database, server)
 
 
-async def _signed_text(request: Request, keys: Sequence[bytes]) -> bytes:
+def _headers_of(request: Request) -> dict[str, str]:
+    """The headers by lower-case name, the first where one is repeated: Starlette searches a list at every look."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
+
+
+async def _signed_text(request: Request, headers: Mapping[str, str], keys: Sequence[bytes]) -> bytes:
     try:
-        text = body.text_of(request.headers, await body.read(request))
+        text = body.text_of(headers, await body.read(request))
     except body.BodyRefused as refused:
         raise Refused(refused.status, str(refused)) from None
-    if not signature.verify(keys, text, request.headers):
+    if not signature.verify(keys, text, headers):
         raise Refused(401, "the signature is missing or does not match any of the webhook secrets")
     return text
 
