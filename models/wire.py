@@ -180,13 +180,6 @@ class CollaboratorPermission(msgspec.Struct, frozen=True):
     user: User | None = None
 
 
-class Reaction(msgspec.Struct, frozen=True):
-    """A reaction on an issue or a comment."""
-
-    content: str
-    user: User | None = None
-
-
 class ServerVersion(msgspec.Struct, frozen=True):
     """Answer of /version: "1.27.0", or Forgejo's "15.0.1+gitea-1.22.0"."""
 
