@@ -30,6 +30,7 @@ from models import store
 from models.moves import State
 from models.settings import Settings, load
 from models.tables import Delivery, Job
+from tests.fakes import stub
 from tests.fakes.gitea import Entry, FakeGitea, Issue
 from webhook.app import Wiring, create_app
 from webhook.server import address_of, listen, server_of
@@ -111,7 +112,7 @@ class World:
             "GITEA_URL": gitea.url,
             "GITEA_TOKEN": self.token,
             "WEBHOOK_SECRET": SECRET,
-            "AGENT_COMMAND": str(Path(__file__).parent / "fakes" / "stub_agent.py"),
+            "AGENT_COMMAND": stub.COMMAND,
             **settings,
         }
         environ = {f"KUGETSU_{name}": value for name, value in given.items()}
@@ -166,6 +167,11 @@ class World:
     def wait_until(self, seen: Callable[[], Found], what: str, timeout: float = PATIENCE) -> Found:
         """Wait for something to be seen on Gitea."""
         return self.gitea.wait_until(seen, what, timeout)
+
+    def wait_for_reaction(self, comment: Entry, content: str) -> None:
+        """The bot's reaction on a comment."""
+        seen = partial(self.gitea.reactions_of, self.repo, comment)
+        self.wait_until(lambda: (BOT, content) in seen(), f"{content} on comment {comment.id}")
 
     def wait_for_label(self, issue: int, name: str, timeout: float = PATIENCE) -> None:
         self.wait_until(lambda: name in self.labels(issue), f"label {name} on #{issue}", timeout)

@@ -15,7 +15,7 @@ def test_a_label_becomes_a_pull_request(world: World) -> None:
     assert [len(world.said(issue, part)) for part in ("live", "result")] == [1, 1]
     assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "fixed"
     commit = world.gitea.log(world.repo, f"kugetsu/issue-{issue}")[0]
-    assert (commit.author, "Kugetsu-Job: 1" in commit.message) == (BOT, True)
+    assert (commit.author.name, "Kugetsu-Job: 1" in commit.message) == (BOT, True)
     assert len(world.jobs()) == 1
 
 
@@ -24,7 +24,7 @@ def test_a_comment_becomes_a_pull_request(world: World) -> None:
     comment = world.comment(issue, "/kugetsu please mend it\nstub: write app.py fixed")
     world.next_pull(issue)
     world.wait_for_result(issue)
-    assert (BOT, "eyes") in world.gitea.reactions_of(world.repo, comment)
+    world.wait_for_reaction(comment, "eyes")
 
 
 def test_a_follow_up_continues_on_the_same_branch(world: World) -> None:
@@ -55,7 +55,7 @@ def test_a_reader_may_not_ask_and_is_told_once(world: World) -> None:
     world.wait_until(lambda: world.said(issue, "refused"), "a refusal")
     second = world.comment(issue, "/kugetsu do it now", by=READER)
     for comment in (first, second):
-        world.wait_until(lambda: (BOT, "-1") in world.gitea.reactions_of(world.repo, comment), "-1")
+        world.wait_for_reaction(comment, "-1")
     world.wait_quiet()
     assert len(world.said(issue)) == 1
     assert world.gitea.pulls_of(world.repo) == []
