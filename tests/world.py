@@ -194,6 +194,23 @@ class World:
         assert pull is not None
         return pull
 
+    def agent_runs(self) -> list[stub.StubRun]:
+        """What the stub agents wrote of themselves, oldest first."""
+        return stub.runs_in(sorted((self.home / "worktrees").glob("*/home")))
+
+    def wait_for_agents(self, count: int) -> None:
+        """Until so many agents have begun, over or not."""
+        self.wait_for(lambda: len(self.agent_runs()) >= count, f"{count} agents to begin")
+
+    def agent_processes(self) -> list[int]:
+        """Processes of agents, keepers included, that run now."""
+        return [pid for pid in _all_processes() if pid != os.getpid() and _mentions(pid, str(self.home))]
+
+    def let_go(self, issue: int, name: str) -> None:
+        """Let an agent go on that waits for a file of this name in its temporary folder."""
+        place = next((self.home / "worktrees").glob(f"*-{self.repo.rpartition('/')[2]}-{issue}"))
+        (place / "tmp" / name).touch()
+
     @contextmanager
     def database(self) -> Iterator[SqliteDatabase]:
         """The service's database, to look at."""
@@ -213,9 +230,9 @@ class World:
 
     def wait_quiet(self, timeout: float = PATIENCE) -> None:
         """Until every job is done and told, every delivery sent, and no agent runs."""
-        self._wait_for(lambda: all(job.state == State.DONE for job in self.jobs()), "all jobs done", timeout)
+        self.wait_for(lambda: all(job.state == State.DONE for job in self.jobs()), "all jobs done", timeout)
         self.gitea.settle(timeout)
-        self._wait_for(self._desk_is_idle, "the desk to be idle", timeout)
+        self.wait_for(self._desk_is_idle, "the desk to be idle", timeout)
         self.gitea.settle(timeout)
 
     def _desk_is_idle(self) -> bool:
@@ -223,7 +240,8 @@ class World:
             sql = "SELECT count(*) FROM thread WHERE desk_wanted > desk_seen"
             return bool(database.execute_sql(sql).fetchone()[0] == 0)  # type: ignore[no-untyped-call]
 
-    def _wait_for(self, seen: Callable[[], bool], what: str, timeout: float) -> None:
+    def wait_for(self, seen: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
+        """Wait for something that is not on Gitea."""
         until = time.monotonic() + timeout
         while not seen():
             if time.monotonic() > until:
@@ -246,3 +264,15 @@ class World:
         while (left := strays()) and time.monotonic() < until:
             time.sleep(0.02)
         assert not left, f"left over: {left}"
+
+
+def _all_processes() -> list[int]:
+    return sorted(int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
+
+
+def _mentions(pid: int, text: str) -> bool:
+    """Whether the process has `text` in its command line or its environment. The dead have neither."""
+    try:
+        return any(text.encode() in Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    except OSError:
+        return False
