@@ -3,6 +3,7 @@
 It knows nothing of what is tested against it. Whatever it does not know ends in `FakeGitea.unexpected`.
 """
 
+from tests.fakes.gitea.ear import Ear
 from tests.fakes.gitea.faults import Fault
 from tests.fakes.gitea.gitrepo import Commit
 from tests.fakes.gitea.people import BOT_SCOPES
@@ -16,6 +17,7 @@ __all__ = [
     "BOT_SCOPES",
     "Commit",
     "Delivery",
+    "Ear",
     "Entry",
     "Exchange",
     "FakeGitea",
