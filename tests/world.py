@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +34,8 @@ from models.moves import State
 from models.settings import Settings, load
 from models.tables import Delivery, Job
 from tests.fakes import stub
-from tests.fakes.gitea import Entry, FakeGitea, Issue
+from tests.fakes.gitea import Entry, Issue
+from tests.forge_protocol import AnyGitea
 from webhook.app import Wiring, create_app
 from webhook.server import address_of, listen, server_of
 
@@ -51,6 +55,7 @@ class Halves:
         self.settings = settings
         self._environ = environ
         self._worker: WorkerProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._web: tuple[Callable[[], None], threading.Thread] | None = None
         self._port = 0
         self.url = ""
@@ -94,12 +99,34 @@ class Halves:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop()
+        if self._process is not None:
+            self.signal_worker(signal.SIGTERM)
+
+    def start_worker_process(self) -> None:
+        """`kugetsu worker` as a process of its own, which can be killed. Its log is appended to `worker.log`."""
+        command = [sys.executable, "-P", "-m", "webhook.cli", "worker"]
+        with (self.settings.home / "worker.log").open("ab") as log:
+            self._process = subprocess.Popen(command, env=dict(self._environ), stdout=log, stderr=log)
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Of the worker process, where there is one."""
+        return self._process.pid if self._process else None
+
+    def signal_worker(self, number: signal.Signals) -> float:
+        """Send a signal to the worker process and wait for its end; gives the seconds that took."""
+        process, self._process = self._process, None
+        assert process is not None, "no worker process runs"
+        began = time.monotonic()
+        process.send_signal(number)
+        process.wait(PATIENCE)
+        return time.monotonic() - began
 
 
 class World:
     """One Gitea with one repository, a person who may write, one who may not, the bot, and Kugetsu."""
 
-    def __init__(self, root: Path, gitea: FakeGitea, **settings: str) -> None:
+    def __init__(self, root: Path, gitea: AnyGitea, **settings: str) -> None:
         self.root = root
         self.gitea = gitea
         self.repo = REPO
@@ -205,6 +232,24 @@ class World:
     def agent_processes(self) -> list[int]:
         """Processes of agents, keepers included, that run now."""
         return [pid for pid in _all_processes() if pid != os.getpid() and _mentions(pid, str(self.home))]
+
+    def agent_processes_beside_worker(self) -> list[int]:
+        """As `agent_processes`, without the worker process and what it asks of git."""
+        worker = self.halves.worker_pid
+        below = set(processes.descendants(worker)) if worker else set()
+        return [pid for pid in self.agent_processes() if pid != worker and pid not in below]
+
+    def session_known(self, issue: int) -> bool:
+        """Whether the table holds the agent's session of this issue."""
+        with self.database() as database:
+            sql = "SELECT session FROM thread WHERE issue = ?"
+            row = database.execute_sql(sql, (issue,)).fetchone()  # type: ignore[no-untyped-call]
+        return bool(row and row[0])
+
+    def wait_for_adoption(self) -> None:
+        """Until no job is held by a worker other than the one that runs now."""
+        mine = f"-{self.halves.worker_pid}-"
+        self.wait_for(lambda: all(mine in (job.worker or mine) for job in self.jobs()), "the job to be adopted")
 
     def let_go(self, issue: int, name: str) -> None:
         """Let an agent go on that waits for a file of this name in its temporary folder."""
