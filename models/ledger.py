@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from peewee import SQL, Case, Database, Expression, fn
+from peewee import Database, Expression, fn
 
-from models.moves import Outcome, State, Verdict, check
+from models.moves import OPEN, Outcome, State, Verdict, check
 from models.tables import Ask, Intake, Job, Move, Repo, Thread
+from models.turns import in_order, next_job, waiting
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -22,41 +23,8 @@ class Claimed(msgspec.Struct, frozen=True):
     epoch: int
 
 
-def recipe_of(verb: str, db: Database, thread: Thread) -> str:
-    """The recipe that `verb` asks for on this thread: to continue is to go on with what was last done there."""
-    if verb not in ("continue", "retry"):
-        return verb.removeprefix("recipe:")
-    last = Job.select(Job.recipe).where(Job.thread == thread.id).order_by(Job.id.desc()).first(db)
-    return str(last.recipe) if last else "code"
-
-
-def gather(db: Database, ask: Ask, thread: Thread) -> int:
-    """Give `ask` a job: one of this thread that has not started, else a new one. Returns its id."""
-    recipe = recipe_of(ask.verb, db, thread)
-    waiting = _waiting(db, thread, recipe) if not ask.fresh else None
-    job_id = waiting if waiting is not None else _create(db, ask, thread, recipe)
-    Ask.update(job=job_id).where(Ask.id == ask.id).execute(db)
-    if waiting is not None:
-        _raise_report(db, job_id)
-    return job_id
-
-
-def _waiting(db: Database, thread: Thread, recipe: str) -> int | None:
-    row = (
-        Job.select(Job.id)
-        .where(
-            (Job.thread == thread.id)
-            & Job.state.in_([State.ASKED, State.QUEUED])
-            & Job.cancel_requested_at.is_null()
-            & (Job.recipe == recipe)
-        )
-        .order_by(Job.id)
-        .first(db)
-    )
-    return int(row.id) if row else None
-
-
-def _create(db: Database, ask: Ask, thread: Thread, recipe: str) -> int:
+def create(db: Database, ask: Ask, thread: Thread, recipe: str) -> int:
+    """Open a job for `ask`; its id. What the ask says of model, priority and freshness counts once it is admitted."""
     job_id = int(
         Job.insert(
             thread=thread.id,
@@ -123,52 +91,28 @@ def move(
         return True
 
 
-def _eligible(now: float) -> Expression:
-    """Queued jobs that may start now: not put off, not cancelled, and no other job runs on their issue."""
-    other = Job.alias()
-    busy = other.select(SQL("1")).where((other.thread == Job.thread) & (other.state == State.RUNNING))
-    waits = (Job.state == State.QUEUED) & (Job.not_before <= now) & Job.cancel_requested_at.is_null()
-    eligible: Expression = waits & ~fn.EXISTS(busy)
-    return eligible
-
-
 def claim_next(db: Database, worker: str, *, now: float, lease: float) -> Claimed | None:
     """Take the next job for `worker`, or None: the highest priority first, then the repository whose turn is longest
     ago, then the oldest, while fewer run than may and intake is not paused. `lease` is in seconds.
     """
-    running = Job.alias()
-    slots = running.select(fn.COUNT(running.id)).where(running.state == State.RUNNING)
-    room = fn.EXISTS(Intake.select(SQL("1")).where(~Intake.paused & (Intake.capacity > slots)))
-    turn = Repo.select(Repo.turn).where(Repo.id == Job.repo)
-    chosen = (
-        Job.select(Job.id)
-        .where(_eligible(now) & room)
-        .order_by(Job.priority.desc(), turn, Job.queued_at, Job.id)
-        .limit(1)
-    )
+    taken = {"state": State.RUNNING, "worker": worker, "lease_until": now + lease, "started_at": now, "step": ""}
+    counted = {"epoch": Job.epoch + 1, "run": Job.run + 1}
     with db.atomic():
-        taken = list(
-            Job.update(
-                state=State.RUNNING,
-                worker=worker,
-                lease_until=now + lease,
-                epoch=Job.epoch + 1,
-                run=Job.run + 1,
-                started_at=now,
-                step="",
-            )
-            .where((Job.id == chosen) & (Job.state == State.QUEUED))
-            .returning(Job.id, Job.epoch, Job.repo)
-            .execute(db)
-        )
-        if not taken:
-            return None
-        job = taken[0]
-        latest = Repo.select(fn.MAX(Repo.turn) + 1)
-        Repo.update(turn=latest.scalar(db)).where(Repo.id == job.repo_id).execute(db)
-        _log(db, job.id, at=now, source=State.QUEUED, target=State.RUNNING, reason="claimed", worker=worker)
-        _raise_report(db, job.id)
-        return Claimed(int(job.id), int(job.epoch))
+        _one_claim_at_a_time(db)
+        query = Job.update(**taken, **counted).where((Job.id == next_job(now)) & (Job.state == State.QUEUED))
+        for job in list(query.returning(Job.id, Job.epoch, Job.repo).execute(db)):
+            latest = Repo.select(fn.MAX(Repo.turn) + 1).scalar(db)
+            Repo.update(turn=latest).where(Repo.id == job.repo_id).execute(db)
+            _log(db, job.id, at=now, source=State.QUEUED, target=State.RUNNING, reason="claimed", worker=worker)
+            _raise_report(db, job.id)
+            return Claimed(int(job.id), int(job.epoch))
+    return None
+
+
+def _one_claim_at_a_time(db: Database) -> None:
+    """So that two claims never count the same slots. SQLite's BEGIN IMMEDIATE has seen to it already."""
+    if db.for_update:
+        Intake.select(Intake.id).for_update().execute(db)
 
 
 def renew(db: Database, claimed: Claimed, *, until: float) -> bool:
@@ -180,8 +124,9 @@ def renew(db: Database, claimed: Claimed, *, until: float) -> bool:
 
 
 def note_progress(db: Database, claimed: Claimed, **progress: Any) -> None:
-    """Store how far the agent is (`step`, `steps`, `tokens_in`, …) while the job is ours."""
-    Job.update(**progress).where((Job.id == claimed.job_id) & (Job.epoch == claimed.epoch)).execute(db)
+    """Store how far the agent is (`step`, `steps`, `tokens_in`, …) while the job runs and is ours."""
+    ours = (Job.id == claimed.job_id) & (Job.epoch == claimed.epoch) & (Job.state == State.RUNNING)
+    Job.update(**progress).where(ours).execute(db)
 
 
 def adopt(db: Database, job_id: int, epoch: int, worker: str, *, now: float, lease: float) -> Claimed | None:
@@ -215,18 +160,14 @@ def settle(db: Database, claimed: Claimed, outcome: Outcome, *, now: float, reas
 
 
 def requeue(db: Database, claimed: Claimed, *, now: float, reason: str, not_before: float = 0.0, **counts: Any) -> bool:
-    """Put a running job back into the queue, not to start before `not_before`."""
-    return move(
-        db,
-        claimed.job_id,
-        State.RUNNING,
-        State.QUEUED,
-        at=now,
-        reason=reason,
-        epoch=claimed.epoch,
-        not_before=not_before,
-        **counts,
-    )
+    """Put a running job back into the queue, not to start before `not_before`. One that somebody has cancelled
+    meanwhile ends instead: a cancelled job is never tried again.
+    """
+    changes = {"epoch": claimed.epoch, "where": Job.cancel_requested_at.is_null(), "not_before": not_before, **counts}
+    with db.atomic():
+        if move(db, claimed.job_id, State.RUNNING, State.QUEUED, at=now, reason=reason, **changes):
+            return True
+        return settle(db, claimed, Outcome.CANCELLED, now=now, reason="cancelled while it ran", error="")
 
 
 def end_waiting(db: Database, job_id: int, outcome: Outcome, *, now: float, reason: str) -> bool:
@@ -247,19 +188,22 @@ def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
         completed = (Job.id == job_id) & (Job.state == State.REPORTING) & (Job.outcome == Outcome.COMPLETED)
         if Job.update(outcome=Outcome.FAILED, error=error).where(completed).execute(db) == 0:
             return False
-        ends = {"source": State.REPORTING, "target": State.REPORTING, "outcome": Outcome.FAILED}
-        _log(db, job_id, at=now, reason=error, **ends)
+        here = State.REPORTING
+        _log(db, job_id, at=now, source=here, target=here, outcome=Outcome.FAILED, reason=error)
         return True
 
 
 def request_cancel(db: Database, job_id: int, by: str, *, now: float) -> bool:
     """Cancel an open job: at once where it waits, soon by the worker that runs it. False where it had ended."""
+    this = Job.select().where(Job.id == job_id)
     with db.atomic():
-        if end_waiting(db, job_id, Outcome.CANCELLED, now=now, reason=f"cancelled by {by}"):
+        job = (this.for_update() if db.for_update else this).first(db)
+        if job is None or job.state not in OPEN:
+            return False
+        if job.cancel_requested_at is None:
             Job.update(cancel_requested_at=now, cancelled_by=by).where(Job.id == job_id).execute(db)
-            return True
-        query = Job.update(cancel_requested_at=fn.COALESCE(Job.cancel_requested_at, now), cancelled_by=by)
-        return bool(query.where((Job.id == job_id) & (Job.state == State.RUNNING)).execute(db))
+        end_waiting(db, job_id, Outcome.CANCELLED, now=now, reason=f"cancelled by {by}")
+        return True
 
 
 def cancel_requested(db: Database, job_id: int) -> bool:
@@ -273,20 +217,24 @@ def job_of(db: Database, job_id: int) -> Job:
     return job
 
 
-def mark_told(db: Database, claimed: Claimed, run: int) -> list[Ask]:
-    """The admitted asks of the job in their order; those not told before count as told in `run`."""
-    with db.atomic():
-        mine = (Ask.job == claimed.job_id) & (Ask.verdict == Verdict.ADMITTED)
-        Ask.update(told_run=run).where(mine & Ask.told_run.is_null()).execute(db)
-        return list(Ask.select().where(mine).order_by(Ask.id).execute(db))
+def asks_of(db: Database, job_id: int) -> list[Ask]:
+    """The admitted asks of the job, in the order in which they were said."""
+    mine = (Ask.job == job_id) & (Ask.verdict == Verdict.ADMITTED)
+    return list(Ask.select().where(mine).order_by(Ask.said_at, Ask.id).execute(db))
+
+
+def mark_told(db: Database, job_id: int, run: int) -> None:
+    """The agent has begun to answer in `run`, so it knows every ask of the job. Once that run is over this changes
+    nothing: what was asked since is for the next one.
+    """
+    running = Job.select(Job.id).where((Job.id == job_id) & (Job.run == run) & (Job.state == State.RUNNING))
+    mine = Ask.job.in_(running) & (Ask.verdict == Verdict.ADMITTED) & Ask.told_run.is_null()
+    Ask.update(told_run=run).where(mine).execute(db)
 
 
 def positions(db: Database, *, now: float) -> dict[int, int]:
-    """The place in the queue of each queued job, from 1, in the order in which they would be claimed."""
-    rows = (
-        Job.select(Job.id, Job.repo, Job.priority)
-        .where((Job.state == State.QUEUED) & Job.cancel_requested_at.is_null())
-        .order_by(Case(None, ((Job.not_before <= now, 0),), 1), Job.priority.desc(), Job.queued_at, Job.id)
-        .tuples()
-    )
-    return {int(job_id): place for place, (job_id, _, _) in enumerate(rows.execute(db), 1)}
+    """The place in the queue of each queued job, from 1: as they would start one after the other, and behind them
+    those that are put off, the soonest first.
+    """
+    ready, put_off = waiting(db, now=now)
+    return {job_id: place for place, job_id in enumerate([*in_order(ready), *put_off], 1)}

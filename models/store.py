@@ -14,8 +14,8 @@ import msgspec
 from peewee import Database, SqliteDatabase, fn
 from playhouse import migrations
 
-from models import ledger
 from models.events import Person
+from models.gathering import gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.tables import Ask, Delivery, Intake, Repo, Server, Thread
 
@@ -112,13 +112,23 @@ def _accept(db: Database, item: Incoming) -> Accepted:
 def _accept_asks(db: Database, delivery: NewDelivery, asks: Asks) -> Accepted:
     stored = _store(db, delivery, asks, "accepted", "")
     thread = thread_of(db, delivery.server, asks, now=delivery.received_at)
-    new = [ask for ask in asks.asks if add_ask(db, thread, ask, delivery.server, stored.delivery_id)]
+    new = _heard(db, delivery.server, thread, asks, stored.delivery_id)
     verdict = "accepted" if new else "duplicate"
     words = ", ".join(ask.verb for ask in new)
     where = f"{asks.repo}#{asks.issue}"
     detail = f"{words} on {where}" if new else f"this comment on {where} has already been heard"
     Delivery.update(verdict=verdict, detail=detail).where(Delivery.id == stored.delivery_id).execute(db)
     return Accepted(stored.delivery_id, verdict, detail)
+
+
+def _heard(db: Database, server: str, thread: Thread, asks: Asks, delivery_id: int) -> list[NewAsk]:
+    """Store what of `asks` is new: all or nothing, since a comment that has spoken once never speaks again, however it
+    is edited.
+    """
+    first, *others = asks.asks
+    if not add_ask(db, thread, first, server, delivery_id):
+        return []
+    return [first, *(ask for ask in others if add_ask(db, thread, ask, server, delivery_id))]
 
 
 def _store(db: Database, delivery: NewDelivery, decision: Decision, verdict: str, detail: str) -> Accepted:
@@ -169,10 +179,10 @@ def add_ask(db: Database, thread: Thread, ask: NewAsk, server: str, delivery_id:
     if row.as_rowcount().execute(db) == 0:
         return False
     stored = Ask.select().where(Ask.key == f"{server}:{ask.key}").get(db)
-    if ask.verb in WORK_VERBS or ask.verb.startswith("recipe:"):
-        ledger.gather(db, stored, thread)
     raised: dict[str, Any] = {"desk_wanted": Thread.desk_wanted + 1}
-    if ask.verb not in WORK_VERBS:
+    if ask.verb in WORK_VERBS or ask.verb.startswith("recipe:"):
+        gather(db, stored, thread)
+    else:
         raised["urgent"] = True
     Thread.update(**raised).where(Thread.id == thread.id).execute(db)
     return True

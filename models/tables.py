@@ -1,12 +1,14 @@
 """The tables: what is to be done, by whom, and how far it got.
 
 Times are seconds since the epoch, UTC (`DoubleField`: a plain `FloatField` is four bytes in PostgreSQL).
-No model is bound to a database: every query names the one it runs on, so a process can hold several.
+No model is bound to a database: every query names the one it runs on, so a process can hold several. A foreign key has
+an index of its own only where no other index begins with it.
 """
 
 from __future__ import annotations
 
 from peewee import (
+    SQL,
     AutoField,
     BigIntegerField,
     BooleanField,
@@ -88,13 +90,13 @@ class Thread(Model):
 
     `desk_wanted` grows with every change that the desk must see to; `desk_seen` follows when it has. `look_*` likewise
     for its labels. `told_until` is the last comment that the agent has been told of. Only who holds the desk's lease
-    writes to this issue on Gitea.
+    writes to this issue on Gitea; `desk_epoch` grows with every such lease and tells them apart.
     """
 
     repo_id: int
     id = AutoField()
     server = TextField()
-    repo = ForeignKeyField(Repo, backref="threads", on_delete="CASCADE")
+    repo = ForeignKeyField(Repo, backref="threads", on_delete="CASCADE", index=False)
     issue = IntegerField()
     is_pull = BooleanField(default=False)
     title = TextField(default="")
@@ -108,6 +110,7 @@ class Thread(Model):
     look_wanted = IntegerField(default=0)
     look_seen = IntegerField(default=0)
     desk_worker = TextField(null=True)
+    desk_epoch = IntegerField(default=0)
     desk_lease_until = DoubleField(null=True)
     desk_not_before = DoubleField(default=0.0)
     desk_failures = IntegerField(default=0)
@@ -116,7 +119,10 @@ class Thread(Model):
 
     class Meta:
         table_name = "thread"
-        indexes = ((("repo", "issue"), True), (("desk_not_before", "id"), False))
+        indexes = (
+            (("repo", "issue"), True),
+            SQL("CREATE INDEX thread_due ON thread (urgent, desk_not_before) WHERE desk_wanted > desk_seen"),
+        )
         constraints = [
             Check("desk_seen <= desk_wanted"),
             Check("look_seen <= look_wanted"),
@@ -156,7 +162,7 @@ class Job(Model):
     thread_id: int
     repo_id: int
     id = AutoField()
-    thread = ForeignKeyField(Thread, backref="jobs", on_delete="CASCADE")
+    thread = ForeignKeyField(Thread, backref="jobs", on_delete="CASCADE", index=False)
     repo = ForeignKeyField(Repo, backref="jobs", on_delete="CASCADE")
     recipe = TextField()
     state = TextField(default=State.ASKED)
@@ -201,8 +207,9 @@ class Job(Model):
     class Meta:
         table_name = "job"
         indexes = (
-            (("state", "priority", "id"), False),
             (("thread", "id"), False),
+            SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
+            SQL("CREATE UNIQUE INDEX job_one_running ON job (thread_id) WHERE state = 'running'"),
         )
         constraints = [
             Check(_one_of("state", State)),
@@ -223,7 +230,7 @@ class Ask(Model):
     delivery_id: int | None
     id = AutoField()
     key = TextField(unique=True)
-    thread = ForeignKeyField(Thread, backref="asks", on_delete="CASCADE")
+    thread = ForeignKeyField(Thread, backref="asks", on_delete="CASCADE", index=False)
     job = ForeignKeyField(Job, backref="asks", null=True, on_delete="SET NULL")
     delivery = ForeignKeyField(Delivery, null=True, on_delete="SET NULL")
     verb = TextField()

@@ -5,21 +5,27 @@ Only who holds a thread's lease writes to that issue on Gitea, so nothing is wri
 
 from __future__ import annotations
 
+from typing import Any
+
 from peewee import Case, Database, Expression
 
 from models import ledger
-from models.moves import OPEN, Outcome, State, Verdict
+from models.gathering import gather
+from models.moves import Outcome, State, Verdict
 from models.tables import Ask, Job, Repo, Thread
 
 
 def take_thread(db: Database, worker: str, *, now: float, lease: float) -> Thread | None:
-    """Take the next thread with something to see to, urgent ones first, or None. `lease` is in seconds."""
-    due = _due(now)
-    chosen = (
-        Thread.select(Thread.id).where(due).order_by(Thread.urgent.desc(), Thread.desk_not_before, Thread.id).limit(1)
-    )
+    """Take the next thread with something to see to, or None: urgent ones first, put off ones last, and else the one
+    that was seen to longest ago. `lease` is in seconds.
+    """
+    order = (Thread.urgent.desc(), Thread.desk_not_before, Thread.updated_at, Thread.id)
+    chosen = Thread.select(Thread.id).where(_due(now)).order_by(*order).limit(1)
+    if db.for_update:
+        chosen = chosen.for_update(skip_locked=True)
+    lent = {"desk_worker": worker, "desk_lease_until": now + lease, "desk_epoch": Thread.desk_epoch + 1}
     with db.atomic():
-        query = Thread.update(desk_worker=worker, desk_lease_until=now + lease).where(Thread.id == chosen)
+        query = Thread.update(**lent).where(Thread.id == chosen)
         taken = list(query.returning(Thread.id).execute(db))
         return load(db, taken[0].id) if taken else None
 
@@ -48,7 +54,9 @@ def renew_thread(db: Database, thread_id: int, worker: str, *, until: float) -> 
 
 
 def thread_done(db: Database, thread: Thread, *, now: float) -> None:
-    """Give the thread back: all that was wanted when it was taken has been seen to."""
+    """Give the thread back: all that was wanted when it was taken has been seen to. Nothing changes, here and in
+    `thread_failed`, where the lease has lapsed and somebody else has taken it.
+    """
     Thread.update(
         desk_seen=thread.desk_wanted,
         urgent=Case(None, ((Thread.desk_wanted > thread.desk_wanted, Thread.urgent),), False),
@@ -58,7 +66,7 @@ def thread_done(db: Database, thread: Thread, *, now: float) -> None:
         desk_failures=0,
         desk_problem="",
         updated_at=now,
-    ).where((Thread.id == thread.id) & (Thread.desk_worker == thread.desk_worker)).execute(db)
+    ).where(_held(thread)).execute(db)
 
 
 def thread_failed(db: Database, thread: Thread, *, problem: str, not_before: float) -> None:
@@ -69,7 +77,14 @@ def thread_failed(db: Database, thread: Thread, *, problem: str, not_before: flo
         desk_not_before=not_before,
         desk_failures=Thread.desk_failures + 1,
         desk_problem=problem,
-    ).where((Thread.id == thread.id) & (Thread.desk_worker == thread.desk_worker)).execute(db)
+    ).where(_held(thread)).execute(db)
+
+
+def _held(thread: Thread) -> Expression:
+    """The row of `thread`, as long as it is held by who took it: the epoch tells apart two of the same worker."""
+    lease = (Thread.desk_worker == thread.desk_worker) & (Thread.desk_epoch == thread.desk_epoch)
+    held: Expression = (Thread.id == thread.id) & lease
+    return held
 
 
 def look_done(db: Database, thread: Thread) -> None:
@@ -84,21 +99,44 @@ def free_threads_of(db: Database, worker: str) -> int:
 
 
 def pending_asks(db: Database, thread_id: int) -> list[Ask]:
-    """What was said on this thread and not decided yet, in its order."""
+    """What was said on this thread and not decided yet, in the order in which it was said: a label is read later than
+    a comment that was written after it.
+    """
     mine = (Ask.thread == thread_id) & Ask.verdict.is_null()
-    return list(Ask.select().where(mine).order_by(Ask.id).execute(db))
+    return list(Ask.select().where(mine).order_by(Ask.said_at, Ask.id).execute(db))
 
 
 def admit(db: Database, ask: Ask, thread: Thread, *, now: float) -> None:
-    """This person may ask. The job is queued; where it has started meanwhile, the ask goes to the next one."""
+    """This person may ask. The job is queued; where it has started or ended meanwhile, the ask goes to the next one.
+    Nothing changes where the ask has been decided already.
+    """
     with db.atomic():
-        Ask.update(verdict=Verdict.ADMITTED).where(Ask.id == ask.id).execute(db)
-        job_id = _startable(db, ask) or ledger.gather(db, ask, thread)
-        ledger.move(db, job_id, State.ASKED, State.QUEUED, at=now, reason=f"{ask.author} may ask", queued_at=now)
-        if ask.priority is not None:
-            Job.update(priority=ask.priority).where(Job.id == job_id).execute(db)
-        if ask.model is not None:
-            Job.update(model=ask.model).where(Job.id == job_id).execute(db)
+        if not _decide(db, ask, Verdict.ADMITTED):
+            return
+        job_id = _startable(db, ask) or gather(db, ask, thread)
+        theirs: dict[str, Any] = {
+            "asked_by": ask.author,
+            "model": ask.model,
+            "priority": ask.priority or 0,
+            "fresh": ask.fresh,
+        }
+        why = f"{ask.author} may ask"
+        if not ledger.move(db, job_id, State.ASKED, State.QUEUED, at=now, reason=why, queued_at=now, **theirs):
+            _add_wishes(db, job_id, ask)
+
+
+def _decide(db: Database, ask: Ask, verdict: Verdict, reason: str = "") -> bool:
+    """Store what became of `ask`; False where that is known already."""
+    undecided = (Ask.id == ask.id) & Ask.verdict.is_null()
+    return bool(Ask.update(verdict=verdict, reason=reason).where(undecided).execute(db))
+
+
+def _add_wishes(db: Database, job_id: int, ask: Ask) -> None:
+    """What somebody else had admitted stands, but for what `ask` says otherwise."""
+    said = {"priority": ask.priority, "model": ask.model}
+    wishes = {name: value for name, value in said.items() if value is not None}
+    if wishes:
+        Job.update(**wishes).where(Job.id == job_id).execute(db)
 
 
 def _startable(db: Database, ask: Ask) -> int | None:
@@ -111,7 +149,8 @@ def _startable(db: Database, ask: Ask) -> int | None:
 def refuse(db: Database, ask: Ask, reason: str, *, now: float) -> None:
     """This ask is refused; so is its job, where no other ask holds it up."""
     with db.atomic():
-        Ask.update(verdict=Verdict.REFUSED, reason=reason).where(Ask.id == ask.id).execute(db)
+        if not _decide(db, ask, Verdict.REFUSED, reason):
+            return
         others = (Ask.job == ask.job_id) & (Ask.verdict.is_null() | (Ask.verdict == Verdict.ADMITTED))
         if ask.job_id is not None and not Ask.select().where(others).exists(db):
             ledger.move(
@@ -127,7 +166,7 @@ def refuse(db: Database, ask: Ask, reason: str, *, now: float) -> None:
 
 def answered(db: Database, ask: Ask, what: str) -> None:
     """This ask was answered by the desk itself."""
-    Ask.update(verdict=Verdict.ANSWERED, reason=what).where(Ask.id == ask.id).execute(db)
+    _decide(db, ask, Verdict.ANSWERED, what)
 
 
 def refused_before(db: Database, ask: Ask) -> bool:
@@ -137,8 +176,10 @@ def refused_before(db: Database, ask: Ask) -> bool:
 
 
 def open_jobs(db: Database, thread_id: int) -> list[Job]:
-    """The thread's jobs that have not ended, oldest first."""
-    mine = (Job.thread == thread_id) & Job.state.in_(OPEN)
+    """The thread's jobs that were admitted and have not ended, oldest first: what a cancel means. A job that is still
+    asked holds only what was said after that, since asks are decided in their order.
+    """
+    mine = (Job.thread == thread_id) & Job.state.in_([State.QUEUED, State.RUNNING])
     return list(Job.select().where(mine).order_by(Job.id).execute(db))
 
 
