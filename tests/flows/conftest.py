@@ -6,19 +6,43 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import with_real
 from tests.fakes.gitea import FakeGitea
+from tests.forge_protocol import AnyGitea
+from tests.real.gitea import RealGitea
 from tests.world import World
 
 MakeWorld = Callable[..., World]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "gitea" in metafunc.fixturenames:
+        metafunc.parametrize("gitea", with_real(["fake"], metafunc.fixturenames), indirect=True)
+
+
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
+def gitea(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyGitea]:
+    if request.param == "real":
+        with RealGitea(request.getfixturevalue("real_server")) as real:
+            yield real
+    else:
+        with FakeGitea(tmp_path / "gitea") as made:
+            yield made
+
+
+@pytest.fixture
+def fake(gitea: AnyGitea) -> FakeGitea:
+    """The Gitea of the test, for trouble that no real one makes on demand: the test then runs on the fake only."""
+    assert isinstance(gitea, FakeGitea)
+    return gitea
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, gitea: AnyGitea) -> Iterator[MakeWorld]:
     """Makes a running world; keyword arguments are settings without their prefix."""
     with ExitStack() as stack:
 
         def make(**settings: str) -> World:
-            gitea = stack.enter_context(FakeGitea(tmp_path / "gitea"))
             return stack.enter_context(World(tmp_path, gitea, **settings))
 
         yield make

@@ -1,0 +1,29 @@
+"""Which Gitea the tests run on: the fake always, and a real one too where GITEA_BIN names its binary."""
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.server import GiteaServer
+
+GITEA_BIN = os.environ.get("GITEA_BIN", "")
+# One server for all tests of a run, which must not share it at the same time.
+REAL = pytest.param("real", id="real", marks=pytest.mark.xdist_group("real-gitea"))
+
+
+def with_real(flavours: Collection[Any], fixtures: Collection[str]) -> list[Any]:
+    """The flavours, and the real server where there is one. A test that takes `fake` runs on fakes only.
+
+    `fixtures` are the names of the fixtures that the test takes.
+    """
+    return [*flavours, *([REAL] if GITEA_BIN and "fake" not in fixtures else [])]
+
+
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
+    """A real Gitea, started by the first test that asks for it."""
+    with GiteaServer(Path(GITEA_BIN), tmp_path_factory.mktemp("real") / "gitea") as server:
+        yield server
