@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,7 @@ def _is_time(text: str) -> bool:
         return False
 
 
+@cache
 def load_checkers(folder: Path = FOLDER) -> list[Checker]:
     """One checker for each description there is; none when the folder is missing."""
     files = sorted(folder.glob("swagger-*.json")) if folder.is_dir() else []

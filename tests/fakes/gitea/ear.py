@@ -23,6 +23,7 @@ class Ear:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._listener.close()
+        self._listener.join()
 
     def _hear(self, request: Request) -> Answer:
         self.heard.append(request)

@@ -81,6 +81,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         self._pages = Pages(self, demo_person)
         self._port = port
         self._listener: Listener | None = None
+        self._closed: list[Listener] = []
 
     @property
     def url(self) -> str:
@@ -110,6 +111,8 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         """Ends everything that was started, for good."""
         self.no_more_faults()
         self.down()
+        for listener in self._closed:
+            listener.join()
         self.forge.webhooks.stop()
 
     def up(self) -> None:
@@ -124,6 +127,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         listener, self._listener = self._listener, None
         if listener:
             listener.close()
+            self._closed.append(listener)
 
     def hold_webhooks(self) -> None:
         """From now on webhooks wait, until `release_webhooks`."""

@@ -1,6 +1,7 @@
 """Sending webhooks as Gitea does: one attempt, five seconds, never again (facts, sections 1.1 to 1.3)."""
 
 import fnmatch
+import gzip
 import hashlib
 import hmac
 import http.client
@@ -111,7 +112,7 @@ def headers_of(delivery: Delivery, dialect: Dialect) -> dict[str, str]:
     sha1 = hmac.new(key, delivery.text, hashlib.sha1).hexdigest() if key else ""
     form = delivery.hook.content_type == "form"
     headers = {"Content-Type": "application/x-www-form-urlencoded" if form else "application/json"}
-    headers["User-Agent"] = "Go-http-client/1.1"
+    headers |= {"User-Agent": "Go-http-client/1.1", "Accept-Encoding": "gzip"}
     for brand in ("Gitea", "Gogs", "GitHub", *(("Forgejo",) if dialect.forgejo else ())):
         headers[f"X-{brand}-Delivery"] = delivery.uuid
         headers[f"X-{brand}-Event"] = delivery.event
@@ -258,6 +259,9 @@ def _post(delivery: Delivery, headers: dict[str, str]) -> tuple[int, str]:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
-        return answer.status, answer.read(KEPT_ANSWER).decode(errors="replace")
+        text = answer.read(KEPT_ANSWER)
+        if answer.headers.get("Content-Encoding") == "gzip":
+            text = gzip.decompress(text)
+        return answer.status, text.decode(errors="replace")
     finally:
         connection.close()

@@ -30,7 +30,7 @@ class Listener:
         self._thread.start()
 
     def close(self) -> None:
-        """Refuses new connections, breaks those there are, and waits for their threads."""
+        """Refuses new connections and breaks those there are; what is being served goes on, unheard."""
         with self._lock:
             self._open = False
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -38,13 +38,17 @@ class Listener:
         self._thread.join(JOIN)
         self._socket.close()
         with self._lock:
-            connections = dict(self._connections)
-        for connection in connections.values():
+            connections = list(self._connections.values())
+        for connection in connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in connections:
-            if thread is not threading.current_thread():
-                thread.join(JOIN)
+
+    def join(self) -> None:
+        """Waits until nothing is being served any more."""
+        with self._lock:
+            threads = list(self._connections)
+        for thread in threads:
+            thread.join(JOIN)
 
     def _accept(self) -> None:
         while True:
