@@ -81,7 +81,7 @@ class Workspace:
         """`home` is KUGETSU_HOME; `temp_dir` holds the agents' temporary folders where they lie elsewhere."""
         self._home = home.resolve()
         self._run_inside = run_inside
-        self._temp_dir = temp_dir
+        self._temp_dir = temp_dir.resolve() if temp_dir is not None else None
 
     def place(self, target: Target) -> Place:
         """Where the thread's work lies, whether or not it is there."""

@@ -25,15 +25,6 @@ def unboxed(place: Place, mirror: Path, argv: Sequence[str], seconds: float) -> 
     return subprocess.run(argv, cwd=place.tree, env=env, capture_output=True, text=True, check=False, timeout=seconds)
 
 
-def boxed(place: Place, mirror: Path, argv: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """Runs a command in bubblewrap: the place writable, the mirror and the system readable, nothing else there."""
-    system = [part for path in ("/usr", "/etc", "/bin", "/lib", "/lib64") for part in ("--ro-bind-try", path, path)]
-    shown = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", str(mirror), str(mirror)]
-    own = [part for path in (place.repo, place.tree, place.home) for part in ("--bind", str(path), str(path))]
-    box = ["bwrap", "--unshare-pid", "--die-with-parent", "--chdir", "/", *system, *shown, *own]
-    return unboxed(place, mirror, [*box, *argv], seconds)
-
-
 @dataclass
 class Thread:
     """One issue of one repository."""
