@@ -1,14 +1,15 @@
 """The JSON lines of `opencode run --format json` (1.18.33), as far as they matter here.
 
 Every field but the type has a default and unknown ones are passed over: a new version may add and leave out.
+A number that could not be computed is null in JSON.
 """
 
 import msgspec
 
 
 class Time(msgspec.Struct):
-    start: float = 0
-    end: float = 0
+    start: float | None = 0
+    end: float | None = 0
 
 
 class State(msgspec.Struct):
@@ -20,14 +21,14 @@ class State(msgspec.Struct):
 
 
 class Cache(msgspec.Struct):
-    read: int = 0
-    write: int = 0
+    read: float | None = 0
+    write: float | None = 0
 
 
 class Tokens(msgspec.Struct):
-    input: int = 0
-    output: int = 0
-    reasoning: int = 0
+    input: float | None = 0
+    output: float | None = 0
+    reasoning: float | None = 0
     cache: Cache = msgspec.field(default_factory=Cache)
 
 
@@ -37,7 +38,7 @@ class Part(msgspec.Struct, rename="camel"):
     state: State | None = None
     reason: str | None = None
     tokens: Tokens | None = None
-    cost: float = 0
+    cost: float | None = 0
     message_id: str = msgspec.field(default="", name="messageID")
 
 

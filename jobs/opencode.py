@@ -107,7 +107,10 @@ def find(command: str, *, path: str, bundled: Path = BUNDLED) -> Program:
 
     Raises AgentMissing.
     """
-    words = shlex.split(command) or [""]
+    try:
+        words = shlex.split(command) or [""]
+    except ValueError as error:
+        raise AgentMissing(f"The agent command {command!r} cannot be read: {error}.") from error
     found = shutil.which(words[0], path=path)
     if found is None and words[0] == "opencode":
         found = shutil.which(str(bundled))

@@ -169,13 +169,13 @@ def _namespaces() -> list[str]:
 
 
 def _system() -> list[str]:
-    options = [word for folder in SYSTEM_FOLDERS for word in ("--ro-bind-try", folder, folder)]
+    options = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--symlink", "/tmp", "/var/tmp"]  # noqa: S108
+    options += [word for folder in SYSTEM_FOLDERS for word in ("--ro-bind-try", folder, folder)]
     for link in map(Path, _SYSTEM_LINKS):
         if link.is_symlink():
             options += ["--symlink", str(link.readlink()), str(link)]
         else:
             options += ["--ro-bind-try", str(link), str(link)]
-    options += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--symlink", "/tmp", "/var/tmp"]  # noqa: S108
     return options + [word for name in _PROC for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")]
 
 

@@ -21,6 +21,7 @@ CANCELLED = "cancelled"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _UNREACHABLE = re.compile(r"unable to connect|connection|ECONN|ENOTFOUND|socket|network|timed out", re.IGNORECASE)
 _KILLED = 128  # a shell's and bwrap's exit code for a signal is this much and the signal's number
+_MOST_TOKENS = 10**12  # of one turn; whoever stores the sum need not fear what an agent makes up
 _SERVER_FAULT = 500
 _TOO_MANY = 429
 _BY_STATUS = {
@@ -163,12 +164,12 @@ class Transcript:
         elif kind == "tool_use" and part.state is not None:
             self.steps.append(_step(part.tool, part.state))
         elif kind == "step_finish":
-            self.turns.append(Turn(part.reason or "", _tokens(part.tokens), part.cost))
+            self.turns.append(Turn(part.reason or "", _tokens(part.tokens), part.cost or 0.0))
 
 
 def _step(tool: str, state: lines.State) -> Step:
     time = state.time or lines.Time()
-    seconds = max(0.0, (time.end - time.start) / 1000)
+    seconds = max(0.0, ((time.end or 0) - (time.start or 0)) / 1000)
     return Step(tool, state.title or "", _subject(state.input), state.status == "error", seconds)
 
 
@@ -185,7 +186,8 @@ def _subject(given: dict[str, msgspec.Raw]) -> str:
 def _tokens(read: lines.Tokens | None) -> Tokens:
     if read is None:
         return Tokens()
-    return Tokens(read.input, read.output, read.reasoning, read.cache.read, read.cache.write)
+    counts = (read.input, read.output, read.reasoning, read.cache.read, read.cache.write)
+    return Tokens(*(int(min(max(count or 0, 0), _MOST_TOKENS)) for count in counts))
 
 
 def _error(read: lines.Error) -> AgentError:
