@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from jobs.markdown import Span, code_spans, inside, parser
+from models.settings import Settings
 
 REMOVED = "[secret removed]"
 # Shorter values are flags ("1", "true"), and taking them out would leave no sentence whole.
@@ -160,3 +161,11 @@ def _written_base64(character: str) -> str:
     """One base64 character in both alphabets, and percent-encoded."""
     other = {"+": "-", "/": "_"}.get(character)
     return f"(?:{re.escape(character)}|{other}|%(?i:{ord(character):02x}))" if other else character
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Every secret that the settings hold."""
+    found = [settings.admin_token] if settings.admin_token else []
+    for server in settings.servers.values():
+        found += [*([server.token] if server.token else []), *server.webhook_secrets]
+    return [secret.get_secret_value() for secret in found]

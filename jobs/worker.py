@@ -15,7 +15,7 @@ from jobs.lane import AgentsLane
 from jobs.launching import Launching
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
-from jobs.redact import Redactor
+from jobs.redact import Redactor, secrets_of
 from jobs.report import Reporter
 from jobs.runner import Runner
 from jobs.servers import Forges
@@ -170,11 +170,3 @@ class WorkerProcess:
         stale = (Job.state == State.QUEUED) & (Job.queued_at < oldest)
         for job in list(Job.select(Job.id).where(stale).execute(self._db)):
             ledger.end_waiting(self._db, job.id, Outcome.EXPIRED, now=now, reason="waited too long")
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Every secret that the settings hold."""
-    found = [settings.admin_token] if settings.admin_token else []
-    for server in settings.servers.values():
-        found += [*([server.token] if server.token else []), *server.webhook_secrets]
-    return [secret.get_secret_value() for secret in found]

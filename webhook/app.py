@@ -25,6 +25,7 @@ from models.store import Incoming, NewDelivery
 from webhook import body, payloads, signature
 from webhook.admin import Admin
 from webhook.health import Health
+from webhook.jobs import Jobs
 from webhook.writer import CannotStore, Writer
 
 RETRY_AFTER = "10"
@@ -33,7 +34,7 @@ RETRY_AFTER = "10"
 BOT_KNOWN_FOR = 5.0
 """Seconds until our account on a server is looked up again: it changes when a token does."""
 
-LARGE = 128 * 1024
+LARGE = 24 * 1024
 """Bytes. Reading a payload longer than this takes milliseconds, so it is kept off the event loop."""
 
 KEPT_HEADERS = ("content-type", "user-agent", "x-gitea-hook-installation-target-type")
@@ -69,6 +70,7 @@ def create_app(wiring: Wiring) -> Starlette:
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
     health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.alive)
+    jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
     admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused)
     return Starlette(
         routes=[
@@ -78,6 +80,9 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/admin/status", admin.status),
+            Route("/admin/jobs", jobs.list),
+            Route("/admin/jobs/{job:int}", jobs.one),
+            Route("/admin/jobs/{job:int}/log", jobs.log),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
         lifespan=partial(_lifespan, writer),

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from jobs.redact import Redactor
+from jobs.redact import Redactor, secrets_of
 from models import ledger
 from models.moves import State
 from models.settings import Settings
@@ -31,13 +31,13 @@ Json = dict[str, Any]
 
 
 class Jobs:
-    """The addresses below /admin/jobs. `secrets` are what the log must never show."""
+    """The addresses below /admin/jobs."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Callable[[], float], secrets: list[str]) -> None:
+    def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self._redactor = Redactor(secrets)
+        self._redactor = Redactor(secrets_of(settings))
 
     async def list(self, request: Request) -> Response:
         """GET /admin/jobs?state=&repo=&page=: newest first."""

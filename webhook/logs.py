@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jobs.redact import Redactor
-from jobs.worker import secrets_of
+from jobs.redact import Redactor, secrets_of
 from models.settings import Settings
 
 
