@@ -16,7 +16,7 @@ from jobs.place import Place
 from jobs.sandbox import SYSTEM_FOLDERS, SYSTEM_PATH
 
 BUNDLED = Path(__file__).resolve().parent.parent / "deploy/opencode/node_modules/.bin/opencode"
-"""Where `npm ci --prefix deploy/opencode` puts it."""
+"""Where `make opencode` puts it."""
 
 _SCHEMA = "https://opencode.ai/config.json"
 _CONFIG = "opencode.json"
