@@ -50,8 +50,17 @@ class _PlainRings(Serializer):  # type: ignore[misc]  # huey ships no types
 class _Embedded(Consumer):  # type: ignore[misc]  # huey ships no types
     """Huey's consumer inside our process: the signals are ours to handle."""
 
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)
+        self.started = threading.Event()
+
     def _set_signal_handlers(self) -> None:
         return
+
+    def start(self) -> None:
+        """Start the workers; only then can they be waited for (Huey joins threads that may not have begun)."""
+        super().start()
+        self.started.set()
 
 
 class Bells:
@@ -98,6 +107,7 @@ class Bells:
             thread = threading.Thread(target=consumer.run, name=f"lane-{lane}", daemon=True)
             self._consumers.append((consumer, thread))
             thread.start()
+            consumer.started.wait()
 
     def stop(self, timeout: float) -> None:
         """Let every lane finish what it does, for at most `timeout` seconds."""

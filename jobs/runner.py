@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from peewee import PeeweeException
+
 from jobs import agent, keeper
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.gitea import GiteaDown, GiteaError
@@ -100,7 +102,7 @@ class Runner:
         job = ledger.job_of(self._wiring.db, claimed.job_id)
         thread = threads.load(self._wiring.db, job.thread_id)
         forge = self._wiring.forges[thread.server]
-        base = forge.gitea.repo(thread.repo.name).default_branch
+        base = forge.default_branch(thread.repo.name)
         target = target_of(forge, thread, base)
         root = self._workspace.place(target).root
         run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
@@ -245,8 +247,10 @@ class Runner:
         def renew() -> None:
             while not over.wait(RENEW_SECONDS):
                 until = self._wiring.clock() + LEASE_SECONDS
-                if not ledger.renew(self._wiring.db, claimed, until=until):
-                    break
+                try:
+                    ledger.renew(self._wiring.db, claimed, until=until)
+                except PeeweeException:
+                    log.exception("job=%s: the lease could not be renewed; tried again", claimed.job_id)
             self._wiring.db.close()
 
         renewing = threading.Thread(target=renew, name=f"lease-job-{claimed.job_id}", daemon=True)

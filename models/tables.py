@@ -79,6 +79,7 @@ class Repo(Model):
     server = TextField()
     name = TextField()
     turn = BigIntegerField(default=0)
+    default_branch = TextField(default="")
 
     class Meta:
         table_name = "repo"

@@ -66,6 +66,7 @@ class Repo(Model):
     server = TextField()
     name = TextField()
     turn = BigIntegerField(default=0)
+    default_branch = TextField(default="")
 
     class Meta:
         table_name = "repo"
