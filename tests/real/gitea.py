@@ -153,16 +153,19 @@ class RealGitea(RealSetting):
         return made[0]
 
     def wait_until(self, predicate: Callable[[], Found], what: str, timeout: float = 20.0) -> Found:
-        """Looks every 50 ms (a real server notifies nobody) until the predicate gives something true, and gives that.
+        """Looks every 50 ms until the predicate gives something true, and gives that: a real server notifies nobody.
 
+        A look that takes longer is followed by a rest as long, so that looking is never most of what the server does.
         Raises AssertionError with the story so far when it takes longer than `timeout` seconds.
         """
         until = time.monotonic() + timeout
-        while not (found := predicate()):
+        while True:
+            began = time.monotonic()
+            if found := predicate():
+                return found
             if time.monotonic() > until:
                 raise AssertionError(f"waited {timeout:g} s for {what}; what did happen:\n{self.story()}")
-            time.sleep(TICK_SECONDS)
-        return found
+            time.sleep(max(TICK_SECONDS, time.monotonic() - began))
 
     def settle(self, timeout: float = 20.0) -> None:
         """Waits until what was pushed has been looked at and every webhook has been sent."""
