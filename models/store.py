@@ -194,8 +194,8 @@ def count_by(db: Database, column: Any) -> dict[str, int]:
     return {str(value): int(count) for value, count in rows}
 
 
-# A conflict is one of the named columns only: SQLite's INSERT OR IGNORE also swallows rows that no schema would take, and
-# an ask that cannot be stored would pass for one that is known.
+# A conflict is one of the named columns only: SQLite's INSERT OR IGNORE also swallows what the schema refuses, and an
+# ask that cannot be stored would pass for one that is known.
 
 _ADD_DELIVERY = Prepared(
     lambda: Delivery.insert(

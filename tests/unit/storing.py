@@ -121,13 +121,21 @@ def turns(db: Database) -> dict[str, int]:
 
 def replayed(db: Database, job_id: int) -> tuple[State | None, str | None]:
     """The state and outcome to which the log of a job leads, each move of it being one that exists."""
-    state: State | None = None
-    outcome: str | None = None
-    for row in Move.select().where(Move.job == job_id).order_by(Move.id).execute(db):
-        source, target = row.source and State(row.source), State(row.target)
-        assert source == state, f"job {job_id}: a move from {source} while it was {state}"
-        spoilt = source == target == State.REPORTING and outcome == Outcome.COMPLETED
-        first = source is None and target is State.ASKED
-        assert first or spoilt or (source is not None and target in MOVES[source]), f"{source} -> {target}"
-        state, outcome = target, row.outcome or outcome
-    return state, outcome
+    return replays(db)[job_id]
+
+
+def replays(db: Database) -> dict[int, tuple[State | None, str | None]]:
+    """Where the log of each job leads."""
+    now: dict[int, tuple[State | None, str | None]] = {}
+    for row in Move.select().order_by(Move.id).execute(db):
+        now[row.job_id] = _replay(row, *now.get(row.job_id, (None, None)))
+    return now
+
+
+def _replay(row: Move, state: State | None, outcome: str | None) -> tuple[State, str | None]:
+    source, target = State(row.source) if row.source else None, State(row.target)
+    assert source == state, f"job {row.job_id}: a move from {source} while it was {state}"
+    spoilt = source == target == State.REPORTING and outcome == Outcome.COMPLETED
+    first = source is None and target is State.ASKED
+    assert first or spoilt or (source is not None and target in MOVES[source]), f"{source} -> {target}"
+    return target, row.outcome or outcome

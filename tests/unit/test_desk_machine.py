@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -68,6 +69,7 @@ class DeskMachine(RuleBasedStateMachine):
 
     @rule(issue=issues, verb=st.sampled_from(["code", "recipe:docs", "cancel", "help"]))
     def somebody_speaks(self, issue: int, verb: str) -> None:
+        self.now += 0.25
         mine = self._thread(issue)
         work = verb in ("code", "recipe:docs")
         gathers = work and verb in mine.verbs
@@ -97,6 +99,7 @@ class DeskMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.taken)
     @rule(pick=picks)
     def it_has_seen_to_it(self, pick: int) -> None:
+        self.now += 0.25
         thread, mine, held = self._lease(pick)
         if held:
             mine.seen, mine.looked = thread.desk_wanted, thread.look_wanted
@@ -148,7 +151,7 @@ def _order(mine: ModelThread) -> tuple[bool, float, float]:
     return (not mine.urgent, mine.not_before, mine.attended)
 
 
-TestDesk = DeskMachine.TestCase
+TestDesk = pytest.mark.timeout(600)(DeskMachine.TestCase)  # a failure takes time to be made small
 TestDesk.settings = settings(
     max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

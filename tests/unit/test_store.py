@@ -197,6 +197,12 @@ def test_a_batch_is_stored_whole_or_not_at_all(db: SqliteDatabase) -> None:
     assert store.accept_many(db, [good])[0].verdict == "accepted"
 
 
+def test_what_cannot_be_stored_is_not_taken_for_a_duplicate(db: SqliteDatabase) -> None:
+    with pytest.raises(IntegrityError, match="NOT NULL"):
+        hear(db, comment(new_ask("code", 5, instructions=None)))
+    assert Delivery.select().count(db) == 0
+
+
 def test_a_locked_database_says_so(db: SqliteDatabase, tmp_path: Path) -> None:
     impatient = store.open_database(tmp_path / "kugetsu.db", busy_timeout=0.01)
     with impatient.connection_context(), db.atomic(), pytest.raises(OperationalError, match="locked"):
