@@ -191,7 +191,7 @@ def say(wiring: Wiring, forge: Forge, where: tuple[str, int], mark: str, text: s
 
 
 def _react(forge: Forge, thread: Thread, ask: Ask, content: str) -> None:
-    """A comment that is gone needs none."""
+    """React on the comment; one that was deleted meanwhile needs none."""
     if ask.comment_id is not None:
         with suppress(GiteaMissing):
             forge.gitea.react(thread.repo.name, ask.comment_id, content)
