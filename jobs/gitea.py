@@ -11,7 +11,16 @@ from urllib.parse import quote
 
 from jobs.gitea_http import GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
 from jobs.gitea_issues import LABELS, SCOPE, GiteaIssues, LabelSpec
-from models.wire import Branch, CollaboratorPermission, PullRequest, Repository, ServerVersion, User
+from models.wire import (
+    Branch,
+    CollaboratorPermission,
+    PullRequest,
+    Repository,
+    Review,
+    ReviewComment,
+    ServerVersion,
+    User,
+)
 
 __all__ = [
     "LABELS",
@@ -96,6 +105,15 @@ class Gitea(GiteaIssues):
 
     def pull(self, repo: str, n: int) -> PullRequest:
         return self.get(PullRequest, f"{repo_path(repo)}/pulls/{n}")
+
+    def reviews(self, repo: str, n: int) -> list[Review]:
+        """The reviews of a pull request that were sent, oldest first; requests for one are among them."""
+        return list(self.pages(Review, f"{repo_path(repo)}/pulls/{n}/reviews"))
+
+    def review_comments(self, repo: str, n: int, review: int) -> list[ReviewComment]:
+        """The comments on lines of one review (this list has no pages)."""
+        items = self.request("GET", f"{repo_path(repo)}/pulls/{n}/reviews/{review}/comments").read_list(ReviewComment)
+        return [item for item in items if item is not None]
 
     def open_pull(self, repo: str, head: str, base: str | None = None) -> PullRequest | None:
         """The open pull request from the repository's own branch `head`, into `base` if given.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 
+import msgspec
+
 from jobs import sentences
 from jobs.admission import say
 from jobs.facts import facts_of
@@ -18,7 +20,7 @@ from jobs.sentences import Facts
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
-from models import ledger, threads
+from models import ledger, speakers, threads
 from models.moves import Outcome, State
 from models.tables import Job, Thread
 
@@ -53,9 +55,15 @@ class Reporter:
             self._publish(forge, thread, job)
 
     def _label(self, forge: Forge, thread: Thread) -> None:
-        name = label_of(threads.recent_jobs(self._wiring.db, thread.id, 10))
+        heard = [job for job in threads.recent_jobs(self._wiring.db, thread.id, 10) if self._is_heard(job)]
+        name = label_of(heard)
         if name is not None:
-            forge.gitea.put_label(thread.repo.name, thread.issue, name)
+            for number in speakers.labelled(self._wiring.db, thread):
+                forge.gitea.put_label(thread.repo.name, number, name)
+
+    def _is_heard(self, job: Job) -> bool:
+        """Whether the labels tell of this job: not of one that a comment asked for in vain."""
+        return job.queued_at is not None or job.outcome is None or speakers.by_label(self._wiring.db, job.id)
 
     def _publish(self, forge: Forge, thread: Thread, job: Job) -> None:
         if job.state == State.REPORTING and job.outcome == Outcome.COMPLETED and job.changed:
@@ -88,6 +96,9 @@ class Reporter:
         branch = thread.branch or branch_of(thread.issue)
         target = target_of(forge, thread, repo.default_branch)
         self._workspace.push(target, job.head_sha or "")
+        if thread.is_pull:
+            self._delivered(thread, job, thread.issue, new=False)
+            return
         facts = facts_of(self._wiring, job, thread)
         body = last_look(sentences.pull_body(facts), self._wiring.redactor)
         open_one = forge.gitea.open_pull(repo.full_name, branch, repo.default_branch)
@@ -96,31 +107,43 @@ class Reporter:
         if open_one is not None and sentences.marker(job.id, sentences.PULL) not in open_one.body:
             forge.gitea.edit_pull(repo.full_name, pull.number, body=body)
         new = sentences.marker(job.id, sentences.PULL) in pull.body if open_one is None else job.new_pull
-        Job.update(new_pull=new).where(Job.id == job.id).execute(self._wiring.db)
-        Thread.update(pull=pull.number, branch=branch).where(Thread.id == thread.id).execute(self._wiring.db)
-        thread.pull = pull.number
+        self._delivered(thread, job, pull.number, new=new)
+
+    def _delivered(self, thread: Thread, job: Job, pull: int, *, new: bool) -> None:
+        with self._wiring.db.atomic():
+            Job.update(new_pull=new, pull=pull).where(Job.id == job.id).execute(self._wiring.db)
+            Thread.update(pull=pull).where(Thread.id == thread.id).execute(self._wiring.db)
+        thread.pull = pull
 
     def _close(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
-        """The closing comment, once. A refusal has been said at the desk."""
-        if job.result_comment is not None or job.outcome == Outcome.REFUSED:
+        """The closing comment, once wherever it was asked for. A refusal has been said at the desk."""
+        if job.result_comment is not None or _was_turned_away(job):
             return
         mark = sentences.marker(job.id, sentences.RESULT)
-        job.result_comment = say(self._wiring, forge, thread, mark, sentences.result(facts))
+        for number, askers in speakers.places(self._wiring.db, job, thread).items():
+            text = sentences.result(msgspec.structs.replace(facts, askers=askers))
+            job.result_comment = say(self._wiring, forge, (thread.repo.name, number), mark, text)
         Job.update(result_comment=job.result_comment).where(Job.id == job.id).execute(self._wiring.db)
 
     def _follow(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
         """The comment that follows the job: made once, then edited where its text differs."""
         verbosity = self._wiring.settings.verbosity
-        if verbosity == "quiet" or job.state == State.ASKED or job.outcome == Outcome.REFUSED:
+        if verbosity == "quiet" or job.state == State.ASKED or _was_turned_away(job):
             return
         text = last_look(sentences.live(facts, verbose=verbosity == "verbose"), self._wiring.redactor)
         digest = hashlib.sha256(text.encode()).hexdigest()
         if job.live_comment is None:
-            job.live_comment = say(self._wiring, forge, thread, sentences.marker(job.id, sentences.LIVE), text)
+            mark, where = sentences.marker(job.id, sentences.LIVE), (thread.repo.name, job.said_on or thread.issue)
+            job.live_comment = say(self._wiring, forge, where, mark, text)
         elif digest != job.live_digest and job.live_comment != GONE:
             job.live_comment = _edit(forge, thread, job.live_comment, text)
         shown = {"live_comment": job.live_comment, "live_digest": digest, "live_at": self._wiring.clock()}
         Job.update(**shown, position_shown=facts.position).where(Job.id == job.id).execute(self._wiring.db)
+
+
+def _was_turned_away(job: Job) -> bool:
+    """Refused, or taken back before it was admitted: there is nothing to tell."""
+    return job.outcome == Outcome.REFUSED or (job.outcome == Outcome.CANCELLED and job.queued_at is None)
 
 
 def _edit(forge: Forge, thread: Thread, comment: int, text: str) -> int:
@@ -161,4 +184,5 @@ def target_of(forge: Forge, thread: Thread, base: str) -> Target:
         token=forge.token,
         base=base,
         branch=thread.branch or branch_of(thread.issue),
+        spent=thread.spent_sha,
     )

@@ -11,16 +11,16 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from peewee import PeeweeException
 
-from jobs import agent, keeper
+from jobs import agent, freeing, keeper, pulls
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.gitea import GiteaDown, GiteaError
 from jobs.launching import Launching
-from jobs.report import branch_of, target_of
+from jobs.report import target_of
 from jobs.servers import Forge
 from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
 from jobs.wiring import Wiring
@@ -102,18 +102,20 @@ class Runner:
         job = ledger.job_of(self._wiring.db, claimed.job_id)
         thread = threads.load(self._wiring.db, job.thread_id)
         forge = self._wiring.forges[thread.server]
-        base = forge.default_branch(thread.repo.name)
-        target = target_of(forge, thread, base)
+        target = target_of(forge, thread, pulls.base_of(forge, thread))
         root = self._workspace.place(target).root
         run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
         return Errand(claimed, job, thread, forge, target, run_dir, root.with_name(f"{root.name}+lock"))
 
     def _run(self, errand: Errand) -> None:
+        self._check(errand)
+        thread = freeing.free_for(self._wiring, self._workspace, errand.forge, errand.thread)
+        errand = replace(errand, thread=thread, target=target_of(errand.forge, thread, errand.target.base))
         opened = self._workspace.open(errand.target)
         mine = Thread.id == errand.thread.id
-        Thread.update(branch=branch_of(errand.thread.issue)).where(mine).execute(self._wiring.db)
+        Thread.update(branch=errand.target.branch).where(mine).execute(self._wiring.db)
         ledger.note_progress(self._wiring.db, errand.claimed, base_sha=opened.base_sha)
-        afresh = opened.new or (errand.job.fresh and errand.job.run == 1)
+        afresh = opened.new or (errand.job.fresh and not ledger.is_told(self._wiring.db, errand.job.id))
         with self._gate.pass_through(lambda: self._check(errand)) as free:
             self._check(errand)
             mirror = self._workspace.mirror(errand.target)

@@ -32,6 +32,8 @@ class Target:
     """The default branch: new work starts from it."""
     branch: str
     """The thread's own branch, `kugetsu/issue-7`."""
+    spent: str | None = None
+    """The branch's commit that was merged: while the branch stands there still, new work does not build on it."""
 
     def names(self) -> tuple[str, str, str]:
         """Server, owner and repository as names of folders; Gitea's own ignore case. Raises WorkspaceRefused."""
@@ -80,10 +82,12 @@ def set_marks(held: HeldMirror, target: Target, *, start: str, seen: str | None)
     held.set_ref(f"refs/kugetsu/seen/{target.branch}", seen)
 
 
-def next_step(mirror: Mirror, head: str, marks: Marks) -> Step:
-    """What follows for a place whose head is `head`."""
+def next_step(mirror: Mirror, head: str, marks: Marks, spent: str | None) -> Step:
+    """What follows for a place whose head is `head`; `spent` is what of the server's branch has been merged."""
     if marks.server is None:
         return Step.KEEP if marks.seen is None else Step.RESTART
+    if marks.server == spent and marks.seen == spent:
+        return Step.KEEP
     if mirror.is_ancestor(marks.server, head):
         return Step.KEEP
     return Step.FORWARD if mirror.is_ancestor(head, marks.server) else Step.YIELD
