@@ -63,6 +63,13 @@ class Gitea(GiteaIssues):
             return None
         return found.commit.id if found.commit else None
 
+    def file(self, repo: str, path: str) -> bytes | None:
+        """A file of the default branch; None where it, or any commit, is missing."""
+        try:
+            return self.request("GET", f"{repo_path(repo)}/raw/{quote(path)}").body
+        except GiteaMissing:
+            return None
+
     def permission(self, repo: str, login: str) -> str:
         """none, read, write, admin or owner. Only an admin of the repository may ask about others (403).
 

@@ -73,12 +73,19 @@ class Intake(Model):
 
 
 class Repo(Model):
-    """A repository somebody asked in; `turn` orders them so that each gets its turn."""
+    """A repository somebody asked in; `turn` orders them so that each gets its turn.
+
+    `file_good` is the last text of its `.kugetsu.toml` that could be used, `file_version` the newest one's digest, and
+    `file_problem` why that one cannot be used.
+    """
 
     id = AutoField()
     server = TextField()
     name = TextField()
     turn = BigIntegerField(default=0)
+    file_good = TextField(default="")
+    file_version = TextField(default="")
+    file_problem = TextField(default="")
 
     class Meta:
         table_name = "repo"

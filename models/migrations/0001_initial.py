@@ -66,6 +66,9 @@ class Repo(Model):
     server = TextField()
     name = TextField()
     turn = BigIntegerField(default=0)
+    file_good = TextField(default="")
+    file_version = TextField(default="")
+    file_problem = TextField(default="")
 
     class Meta:
         table_name = "repo"
