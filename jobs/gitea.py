@@ -10,7 +10,8 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from jobs.gitea_http import GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
-from jobs.gitea_issues import LABELS, SCOPE, GiteaIssues, LabelSpec
+from jobs.gitea_issues import LABELS, SCOPE, LabelSpec
+from jobs.gitea_reviews import GiteaReviews, LineComment, ReviewDraft
 from models.wire import Branch, CollaboratorPermission, PullRequest, Repository, ServerVersion, User
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "GiteaRefused",
     "GiteaRejected",
     "LabelSpec",
+    "LineComment",
+    "ReviewDraft",
 ]
 
 
@@ -40,7 +43,7 @@ class Denied:
     reason: str
 
 
-class Gitea(GiteaIssues):
+class Gitea(GiteaReviews):
     """One server, seen by the bot whose token it is. Made like `GiteaHttp`: base_url, token, timeout."""
 
     def version(self) -> str:

@@ -146,6 +146,38 @@ class PullRequest(msgspec.Struct, frozen=True):
         return tuple(label.name for label in self.labels or ())
 
 
+class Review(msgspec.Struct, frozen=True):
+    """A review of a pull request. `user` is null for one asked of a team; `state` is COMMENT, APPROVED, PENDING, …"""
+
+    id: int
+    user: User | None = None
+    state: str = ""
+    body: str = ""
+    commit_id: str = ""
+    html_url: str = ""
+
+
+class ReviewComment(msgspec.Struct, frozen=True):
+    """A remark on a line. `position` is the line in the new file, `original_position` the one in the old; 0 is none."""
+
+    id: int
+    body: str
+    path: str
+    user: User | None = None
+    position: int = 0
+    original_position: int = 0
+    diff_hunk: str = ""
+    html_url: str = ""
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file attached to an issue or a comment."""
+
+    id: int
+    name: str
+    size: int = 0
+
+
 class TimelineEntry(msgspec.Struct, frozen=True):
     """One thing that happened on an issue. For type "label", body "1" means added and "" removed."""
 
