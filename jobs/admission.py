@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import logging
 
-from jobs import sentences
+from jobs import recipe_sentences, repofile, sentences
 from jobs.facts import facts_of
 from jobs.gitea import Denied
 from jobs.outgoing import last_look
 from jobs.queue import Lane
+from jobs.repofile import RepoFile
 from jobs.servers import Forge
+from jobs.tasks import Recipe, base_of
 from jobs.wiring import Wiring
 from models import grammar, ledger, store, threads
 from models.events import Person
+from models.gathering import recipe_of
 from models.intake import UNCLEAR, NewAsk, is_ask_label
 from models.moves import State
 from models.tables import Ask, Job, Thread
 from models.wire import TimelineEntry
 
 log = logging.getLogger(__name__)
-
-RECIPES = frozenset({"code"})
-KNOWN_LABELS = frozenset({"code", "research", "review"})
 
 
 def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
@@ -57,7 +57,7 @@ def _label_ask(entry: TimelineEntry) -> NewAsk:
     user = entry.user
     return NewAsk(
         key=f"label:{entry.id}",
-        verb=name if name in KNOWN_LABELS else f"recipe:{name}",
+        verb=name if name in set(Recipe) else f"recipe:{name}",
         author=Person(user.id, user.login) if user else Person(-1, ""),
         said_at=entry.created_at.timestamp(),
     )
@@ -65,31 +65,33 @@ def _label_ask(entry: TimelineEntry) -> NewAsk:
 
 def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
     """Admit, refuse or answer one ask, and say so to the person who made it."""
-    refusal = _refusal(wiring, forge, thread, ask)
+    file = repofile.current(wiring, forge, thread.repo)
+    refusal = _refusal(wiring, forge, thread, ask, file)
     if refusal is not None:
         _refuse(wiring, forge, thread, ask, refusal)
         return
+    _tell_of_trouble(wiring, forge, thread)
     if ask.verb in ("cancel", "status", "help", UNCLEAR):
         _react(forge, thread, ask, "eyes")
         _answer(wiring, forge, thread, ask)
         return
-    threads.admit(wiring.db, ask, thread, now=wiring.clock())
+    recipe = recipe_of(ask.verb, wiring.db, thread)
+    threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base_of(recipe, file) or Recipe.CODE)
     wiring.bells.ring(Lane.AGENTS)
     _react(forge, thread, ask, "eyes")
 
 
-def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | None:
+def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
     """Why this ask is not followed, as a sentence for the person, or None."""
-    denied = _denied(wiring, forge, thread, ask)
+    denied = _denied(wiring, forge, thread, ask, file)
     if denied is not None:
         return sentences.may_not_ask(ask.author, denied)
     if ask.job_id is None:
         return None
-    if thread.is_pull:
-        return sentences.no_pulls()
     job = ledger.job_of(wiring.db, ask.job_id)
-    if job.recipe not in RECIPES:
-        return sentences.no_recipe(job.recipe)
+    cannot = _cannot(thread, job.recipe, file)
+    if cannot is not None:
+        return cannot
     limit = wiring.settings.queue_limit
     waiting = Job.select().where(Job.state == State.QUEUED).count(wiring.db)
     if job.state == State.ASKED and waiting >= limit:
@@ -97,16 +99,37 @@ def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | No
     return None
 
 
-def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | None:
+def _cannot(thread: Thread, recipe: str, file: RepoFile) -> str | None:
+    """Why this recipe cannot be done on this thread, or None."""
+    match base_of(recipe, file):
+        case None:
+            return recipe_sentences.no_recipe(recipe, repofile.PATH, sorted(file.recipes))
+        case Recipe.REVIEW if not thread.is_pull:
+            return recipe_sentences.needs_a_pull()
+        case Recipe.CODE if thread.is_pull:
+            return sentences.no_pulls()
+        case _:
+            return None
+
+
+def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
     """Why this person may not ask, or None. A signed comment event says of its sender whether they may push
     (facts, 3.3); for all else Gitea is asked.
     """
     if ask.author_id == forge.bot.id:
         return "I do not ask myself."
-    if ask.author.lower() in wiring.settings.allow_users or ask.may_write:
+    if ask.author.lower() in wiring.settings.allow_users | file.allow_users or ask.may_write:
         return None
     answer = forge.gitea.may_write(thread.repo.name, ask.author)
     return answer.reason if isinstance(answer, Denied) else None
+
+
+def _tell_of_trouble(wiring: Wiring, forge: Forge, thread: Thread) -> None:
+    """Say on the issue that the repository's file is broken, once for each version of it."""
+    trouble = repofile.trouble(wiring, thread.repo)
+    if trouble is not None:
+        mark = sentences.marker(0, f"file-{trouble.version[:16]}")
+        say(wiring, forge, thread, mark, recipe_sentences.repo_file_broken(repofile.PATH, trouble.problem, mark))
 
 
 def _refuse(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, reason: str) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from jobs import findings, handed
+from jobs.delivering import placed_of
 from jobs.outgoing import agents_words, mentions_of
 from jobs.sentences import Facts
+from jobs.tasks import Recipe
 from jobs.wiring import Wiring
 from models.moves import Outcome, State, Verdict
 from models.tables import Ask, Intake, Job, Thread
@@ -14,6 +19,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
     return Facts(
         job_id=job.id,
         recipe=job.recipe,
+        base=job.base,
         state=State(job.state),
         outcome=Outcome(job.outcome) if job.outcome else None,
         askers=_askers(wiring, job),
@@ -24,7 +30,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         attempt=job.attempt,
         step=agents_words(job.step, wiring.redactor),
         steps=job.steps,
-        answer=agents_words(job.answer, wiring.redactor),
+        **_brought(wiring, job),
         error=job.error,
         model=job.model or wiring.settings.model or "",
         agent=job.agent,
@@ -38,6 +44,17 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         issue=thread.issue,
         title=thread.title,
     )
+
+
+def _brought(wiring: Wiring, job: Job) -> dict[str, Any]:
+    """What the agent has brought, as far as a comment shows it."""
+    redactor = wiring.redactor
+    if job.base == Recipe.RESEARCH:
+        seen = findings.shown(job.answer)
+        shown = {"answer": agents_words(seen.report, redactor), "questions": agents_words(seen.questions, redactor)}
+        return {**shown, "attached": "" if seen.whole else handed.FINDINGS}
+    review = placed_of(job, redactor) if job.review else None
+    return {"answer": agents_words(job.answer, redactor), "review": review, "review_url": job.review_url}
 
 
 def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:

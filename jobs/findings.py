@@ -1,4 +1,4 @@
-"""How the findings of a research job are shown: short ones whole, long ones by their beginning, questions last. Pure."""
+"""How findings are shown: short ones whole, long ones by their beginning, questions last. Pure."""
 
 import re
 from dataclasses import dataclass

@@ -43,8 +43,8 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A review as it can be posted: `remarks` stand on lines of the diff, `loose` ones on none. `dropped` counts those on
-    lines that have not changed since the last review.
+    """A review as it can be posted: `remarks` stand on lines of the diff, `loose` ones on none. `dropped` counts those
+    on lines that have not changed since the last review.
     """
 
     summary: str = ""

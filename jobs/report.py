@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from jobs import sentences
+from jobs import gate, recipe_sentences, repofile, sentences
 from jobs.admission import say
+from jobs.delivering import attach_findings, post_review
 from jobs.facts import facts_of
 from jobs.gitea import GiteaMissing, GiteaRejected
 from jobs.outgoing import last_look
@@ -47,7 +48,7 @@ class Reporter:
         jobs = threads.unreported(self._wiring.db, thread.id)
         if not jobs:
             return
-        forge.ensure_labels(thread.repo.name)
+        forge.ensure_labels(thread.repo.name, repofile.kept(self._wiring, thread.repo).recipes)
         self._label(forge, thread)
         for job in jobs:
             self._publish(forge, thread, job)
@@ -60,6 +61,8 @@ class Reporter:
     def _publish(self, forge: Forge, thread: Thread, job: Job) -> None:
         if job.state == State.REPORTING and job.outcome == Outcome.COMPLETED and job.changed:
             job = self._deliver(forge, thread, job)
+        if job.state == State.REPORTING and job.outcome == Outcome.COMPLETED and job.review:
+            job = post_review(self._wiring, forge, thread, job)
         places = ledger.positions(self._wiring.db, now=self._wiring.clock())
         facts = facts_of(self._wiring, job, thread, places.get(job.id))
         self._follow(forge, thread, job, facts)
@@ -87,6 +90,7 @@ class Reporter:
         repo = forge.gitea.repo(thread.repo.name)
         branch = thread.branch or branch_of(thread.issue)
         target = target_of(forge, thread, repo.default_branch)
+        self._pass_gate(forge, thread, target, job.head_sha or "")
         self._workspace.push(target, job.head_sha or "")
         facts = facts_of(self._wiring, job, thread)
         body = last_look(sentences.pull_body(facts), self._wiring.redactor)
@@ -100,12 +104,22 @@ class Reporter:
         Thread.update(pull=pull.number, branch=branch).where(Thread.id == thread.id).execute(self._wiring.db)
         thread.pull = pull.number
 
+    def _pass_gate(self, forge: Forge, thread: Thread, target: Target, sha: str) -> None:
+        """Raises PushRejected where the work changes what the repository does not want changed."""
+        file = repofile.current(self._wiring, forge, thread.repo)
+        paths = self._workspace.changes(target, sha)
+        closed = gate.check(paths, forbidden=file.forbidden, workflows_allowed=file.allow_workflow_changes)
+        if closed is not None:
+            raise PushRejected(recipe_sentences.gate_closed(closed.rule, closed.path, repofile.PATH))
+
     def _close(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
         """The closing comment, once. A refusal has been said at the desk."""
         if job.result_comment is not None or job.outcome == Outcome.REFUSED:
             return
         mark = sentences.marker(job.id, sentences.RESULT)
         job.result_comment = say(self._wiring, forge, thread, mark, sentences.result(facts))
+        if job.outcome == Outcome.COMPLETED:
+            attach_findings(self._wiring, forge, thread, job, job.result_comment)
         Job.update(result_comment=job.result_comment).where(Job.id == job.id).execute(self._wiring.db)
 
     def _follow(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:

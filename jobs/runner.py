@@ -18,7 +18,7 @@ from jobs import agent, keeper
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.gitea import GiteaDown, GiteaError
 from jobs.launching import Launching
-from jobs.report import branch_of, target_of
+from jobs.recipes import NothingNew, Recipes, session_field, session_of
 from jobs.servers import Forge
 from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
 from jobs.wiring import Wiring
@@ -69,6 +69,7 @@ class Runner:
         self._workspace = workspace
         self._launching = launching
         self._gate = gate
+        self._recipes = Recipes(wiring, workspace)
 
     def run(self, claimed: Claimed) -> None:
         """Run a job that was just claimed, to its end."""
@@ -86,6 +87,8 @@ class Runner:
         except Leaving:
             log.info("job=%s is left to the next worker", claimed.job_id)
             raise
+        except NothingNew as nothing:
+            self._settle(claimed, Outcome.COMPLETED, "", answer=str(nothing))
         except CancelledBefore:
             self._settle(claimed, Outcome.CANCELLED, "")
         except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked) as fault:
@@ -100,23 +103,21 @@ class Runner:
         job = ledger.job_of(self._wiring.db, claimed.job_id)
         thread = threads.load(self._wiring.db, job.thread_id)
         forge = self._wiring.forges[thread.server]
-        base = forge.gitea.repo(thread.repo.name).default_branch
-        target = target_of(forge, thread, base)
+        target = self._recipes.target(forge, thread, job)
         root = self._workspace.place(target).root
         run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
         return Errand(claimed, job, thread, forge, target, run_dir, root.with_name(f"{root.name}+lock"))
 
     def _run(self, errand: Errand) -> None:
-        opened = self._workspace.open(errand.target)
-        mine = Thread.id == errand.thread.id
-        Thread.update(branch=branch_of(errand.thread.issue)).where(mine).execute(self._wiring.db)
-        ledger.note_progress(self._wiring.db, errand.claimed, base_sha=opened.base_sha)
+        opened = self._recipes.open(errand)
+        terms = self._recipes.terms(errand, opened)
+        ledger.note_progress(self._wiring.db, errand.claimed, model=terms.model)
         afresh = opened.new or (errand.job.fresh and errand.job.run == 1)
         with self._gate.pass_through(lambda: self._check(errand)) as free:
             self._check(errand)
             mirror = self._workspace.mirror(errand.target)
-            session = None if afresh else errand.thread.session
-            self._launching.launch(errand, opened.place, mirror, session=session)
+            session = None if afresh else session_of(errand.thread, errand.job)
+            self._launching.launch(errand, opened.place, mirror, terms, session=session)
             self._read_along(errand, free)
         self._finish(errand)
 
@@ -186,8 +187,11 @@ class Runner:
 
     def _keep_session(self, errand: Errand, transcript: Transcript) -> None:
         if transcript.session is not None:
-            mine = Thread.id == errand.thread.id
-            Thread.update(session=transcript.session).where(mine).execute(self._wiring.db)
+            self._set_session(errand, transcript.session)
+
+    def _set_session(self, errand: Errand, session: str | None) -> None:
+        kept = {session_field(errand.thread, errand.job): session}
+        Thread.update(kept).where(Thread.id == errand.thread.id).execute(self._wiring.db)
 
     def _finish(self, errand: Errand) -> None:
         """Judge how the run ended and settle the job."""
@@ -199,7 +203,7 @@ class Runner:
         self._note(errand, transcript)
         verdict = judge(transcript, result)
         if isinstance(verdict, Failed) and verdict.fresh:
-            Thread.update(session=None).where(Thread.id == errand.thread.id).execute(self._wiring.db)
+            self._set_session(errand, None)
         match verdict:
             case Completed(text=text):
                 self._complete(errand, text)
@@ -211,11 +215,7 @@ class Runner:
                 self._settle(errand.claimed, Outcome.FAILED, reason)
 
     def _complete(self, errand: Errand, text: str) -> None:
-        message = f"{errand.thread.title or 'Work'} (#{errand.thread.issue})"
-        place = self._workspace.place(errand.target)
-        made = self._workspace.collect(errand.target, place, errand.job.id, errand.forge.identity, message)
-        result = {"base_sha": made.base_sha, "head_sha": made.head_sha, "changed": made.changed, "answer": text}
-        self._settle(errand.claimed, Outcome.COMPLETED, "", **result)
+        self._settle(errand.claimed, Outcome.COMPLETED, "", **self._recipes.result(errand, text))
 
     def _may_try_again(self, errand: Errand) -> bool:
         return errand.job.attempt + 1 < self._wiring.settings.max_attempts

@@ -11,6 +11,8 @@ from typing import assert_never
 
 import msgspec
 
+from jobs import recipe_sentences
+from jobs.remarks import Placed
 from models.moves import Outcome, State
 
 LIVE = "live"
@@ -28,6 +30,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     job_id: int
     recipe: str
+    base: str = "code"
     state: State
     outcome: Outcome | None = None
     askers: tuple[str, ...] = ()
@@ -39,6 +42,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     steps: int = 0
     answer: str = ""
+    questions: str = ""
+    attached: str = ""
+    review: Placed | None = None
+    review_url: str = ""
     error: str = ""
     model: str = ""
     agent: str = ""
@@ -87,10 +94,8 @@ def _waiting(facts: Facts) -> str:
 
 def _ended(facts: Facts) -> str:
     match facts.outcome:
-        case Outcome.COMPLETED if facts.changed and facts.pull:
-            return f"🌕 **Done**: #{facts.pull}."
         case Outcome.COMPLETED:
-            return "🌕 **Done**: nothing had to be changed."
+            return f"🌕 **Done**: {_done(facts)}."
         case Outcome.FAILED:
             return f"**Failed**: {_sentence(facts.error)}"
         case Outcome.CANCELLED:
@@ -101,6 +106,14 @@ def _ended(facts: Facts) -> str:
             return f"**Refused**: {facts.error}"
         case _:
             assert_never(facts.outcome)
+
+
+def _done(facts: Facts) -> str:
+    if facts.changed and facts.pull:
+        return f"#{facts.pull}"
+    if facts.review_url:
+        return f"[reviewed]({facts.review_url})"
+    return "nothing had to be changed" if facts.base == "code" else "the answer stands below"
 
 
 def _progress(facts: Facts) -> str:
@@ -122,11 +135,8 @@ def result(facts: Facts) -> str:
 
 def _verdict(facts: Facts) -> str:
     match facts.outcome:
-        case Outcome.COMPLETED if facts.changed:
-            what = "opened" if facts.new_pull else "updated"
-            return f"I have {what} the pull request #{facts.pull}.\n\n{facts.answer}"
         case Outcome.COMPLETED:
-            return f"I found nothing to change.\n\n{facts.answer}"
+            return _brought(facts)
         case Outcome.FAILED:
             again = "Comment `/kugetsu retry` to try again; what was done so far is kept."
             return f"this failed: {_sentence(facts.error)}\n\n{again}"
@@ -140,6 +150,22 @@ def _verdict(facts: Facts) -> str:
             return facts.error
         case _:
             assert_never(facts.outcome)
+
+
+def _brought(facts: Facts) -> str:
+    """What a completed job has brought."""
+    if facts.changed:
+        what = "opened" if facts.new_pull else "updated"
+        return f"I have {what} the pull request #{facts.pull}.\n\n{facts.answer}"
+    if facts.review is not None:
+        return recipe_sentences.review_told(facts.review, facts.review_url)
+    match facts.base:
+        case "research":
+            return recipe_sentences.findings(facts.answer, facts.questions, attached=facts.attached)
+        case "review":
+            return facts.answer
+        case _:
+            return f"I found nothing to change.\n\n{facts.answer}"
 
 
 def pull_title(facts: Facts) -> str:
@@ -186,11 +212,6 @@ def may_not_ask(author: str, why: str) -> str:
 def queue_full(limit: int) -> str:
     """The sentence for an ask that finds no room in the queue."""
     return f"{limit} jobs are waiting already, and that is as many as I take. Please ask again later."
-
-
-def no_recipe(name: str) -> str:
-    """The sentence for work that cannot be done here."""
-    return f"I do not know how to do `{name}` here. `kugetsu/code` is what I can do on an issue."
 
 
 def no_pulls() -> str:

@@ -32,6 +32,8 @@ class Target:
     """The default branch: new work starts from it."""
     branch: str
     """The thread's own branch, `kugetsu/issue-7`."""
+    purpose: str = ""
+    """A word for a second place of the same thread; none for the one in which it works."""
 
     def names(self) -> tuple[str, str, str]:
         """Server, owner and repository as names of folders; Gitea's own ignore case. Raises WorkspaceRefused."""

@@ -87,8 +87,8 @@ class Workspace:
         """Where the thread's work lies, whether or not it is there."""
         server, owner, name = target.names()
         # Hyphens part the names; those of server and owner are replaced, so that no two threads share a folder.
-        parts = (server.replace("-", "+"), owner.replace("-", "+"), name, str(target.issue))
-        folder = "-".join(parts)
+        parts = (server.replace("-", "+"), owner.replace("-", "+"), name, str(target.issue), target.purpose)
+        folder = "-".join(part for part in parts if part)
         tmp = self._temp_dir / folder if self._temp_dir is not None else None
         return Place.at(self._home / "worktrees" / folder, tmp=tmp)
 
@@ -104,7 +104,7 @@ class Workspace:
         """
         mirror, place = Mirror(self.mirror(target)), self.place(target)
         with mirror.held() as held:
-            _fetch(held, target)
+            fetch(held, target)
         marks = read_marks(mirror, target)
         base = _base(mirror, marks, target)
         checkout.settle(place)
@@ -124,7 +124,7 @@ class Workspace:
         """
         mirror = Mirror(self.mirror(target))
         marks = read_marks(mirror, target)
-        inside = self._inside(target, place)
+        inside = self.inside(target, place)
         if not checkout.is_whole(place):
             raise WorkspaceRefused("A folder of the workspace is gone, or is no folder any more.")
         checkout.furnish(place)
@@ -148,11 +148,26 @@ class Workspace:
         there = remote.tip(mirror, access, target.branch)
         if there is not None and not mirror.has(there):
             with mirror.held() as held:
-                _fetch(held, target)
+                fetch(held, target)
         if there is None or not (mirror.has(there) and mirror.is_ancestor(sha, there)):
             remote.push(mirror, access, sha, target.branch)
         with mirror.held() as held:
             held.set_ref(f"refs/kugetsu/seen/{target.branch}", sha)
+
+    def changes(self, target: Target, sha: str) -> frozenset[str]:
+        """The paths that pushing a collected commit would change for the default branch, but for what somebody else has
+        changed just so on the thread's branch. Raises WorkspaceRefused.
+        """
+        mirror = Mirror(self.mirror(target))
+        marks = read_marks(mirror, target)
+        try:
+            changed = mirror.changed(fork_point(mirror, marks, sha), sha)
+            if marks.server is None:
+                return changed
+            theirs = mirror.changed(fork_point(mirror, marks, marks.server), marks.server)
+        except Unrelated as error:
+            raise WorkspaceRefused(f"The work cannot be looked through: {error}.") from error
+        return changed - (theirs - mirror.changed(marks.server, sha))
 
     def forget(self, place: Place) -> None:
         """Removes the place with all that is in it. Can be repeated."""
@@ -170,7 +185,7 @@ class Workspace:
 
     def _take_up(self, mirror: Mirror, target: Target, marks: Marks, base: str) -> Opened:
         """Goes on in a place that is there. Raises InsideFailed, PackRefused or Unrelated where it is of no use."""
-        inside = self._inside(target, self.place(target))
+        inside = self.inside(target, self.place(target))
         taken = inside.look(marks.known())
         with mirror.held() as held:
             _take(held, inside, taken)
@@ -189,7 +204,7 @@ class Workspace:
     def _begin_again(self, mirror: Mirror, target: Target, marks: Marks, base: str) -> Opened:
         """Sets the place to the server's branch, or without one to the default branch; keeps what gives way."""
         place, start = self.place(target), marks.server or base
-        inside = self._inside(target, place)
+        inside = self.inside(target, place)
         taken = inside.commit("Work that gave way to the server's branch", marks.known(), _KEEPER)
         with mirror.held() as held:
             _take(held, inside, taken)
@@ -202,11 +217,13 @@ class Workspace:
         fork = fork_point(mirror, replace(marks, start=start), start)
         return Opened(place, fork, start, new=marks.server is None)
 
-    def _inside(self, target: Target, place: Place) -> Inside:
+    def inside(self, target: Target, place: Place) -> Inside:
+        """Git in the sandbox of a place."""
         return Inside(self._run_inside, place, self.mirror(target))
 
 
-def _fetch(held: HeldMirror, target: Target) -> None:
+def fetch(held: HeldMirror, target: Target) -> None:
+    """Brings the mirror level with the server. Raises WorkspaceRefused, FetchFailed."""
     try:
         remote.fetch(held, Access(target.clone_url, target.token))
     except ServerRefused as error:

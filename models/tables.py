@@ -96,8 +96,9 @@ class Thread(Model):
     """One issue's conversation.
 
     `desk_wanted` grows with every change that the desk must see to; `desk_seen` follows when it has. `look_*` likewise
-    for its labels. `told_until` is the last comment that the agent has been told of. Only who holds the desk's lease
-    writes to this issue on Gitea; `desk_epoch` grows with every such lease and tells them apart.
+    for its labels. `session` is the agent's conversation in the thread's own place, `pull_session` the one in the place
+    where a pull request is read. `told_until` is the last comment that the agent has been told of. Only who holds the
+    desk's lease writes to this issue on Gitea; `desk_epoch` grows with every such lease and tells them apart.
     """
 
     repo_id: int
@@ -108,6 +109,7 @@ class Thread(Model):
     is_pull = BooleanField(default=False)
     title = TextField(default="")
     session = TextField(null=True)
+    pull_session = TextField(null=True)
     branch = TextField(null=True)
     pull = IntegerField(null=True)
     told_until = BigIntegerField(default=0)
@@ -163,7 +165,8 @@ class Job(Model):
 
     `epoch` fences: it grows whenever another worker takes the job over, and a writer with an old one changes nothing.
     `run` numbers the agent's launches; `attempt` counts those that a passing fault ended, `crashes` those that were
-    lost with their worker.
+    lost with their worker. `base` is the built-in recipe by which `recipe` is done. `review` is what a review has to
+    say (JSON of `jobs.remarks.Placed`), `review_url` where it was posted.
     """
 
     thread_id: int
@@ -172,6 +175,7 @@ class Job(Model):
     thread = ForeignKeyField(Thread, backref="jobs", on_delete="CASCADE", index=False)
     repo = ForeignKeyField(Repo, backref="jobs", on_delete="CASCADE")
     recipe = TextField()
+    base = TextField(default="code")
     state = TextField(default=State.ASKED)
     outcome = TextField(null=True)
     priority = IntegerField(default=0)
@@ -195,6 +199,8 @@ class Job(Model):
     head_sha = TextField(null=True)
     changed = BooleanField(default=False)
     answer = TextField(default="")
+    review = TextField(default="")
+    review_url = TextField(default="")
     error = TextField(default="")
     step = TextField(default="")
     steps = IntegerField(default=0)

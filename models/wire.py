@@ -147,7 +147,7 @@ class PullRequest(msgspec.Struct, frozen=True):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """A review of a pull request. `user` is null for one asked of a team; `state` is COMMENT, APPROVED, PENDING, …"""
+    """A review of a pull request. `user` is null for one asked of a team; `state` is COMMENT, APPROVED or the like."""
 
     id: int
     user: User | None = None
