@@ -27,6 +27,7 @@ from typing import Self, TypeVar
 from peewee import SqliteDatabase
 
 from jobs import processes
+from jobs.gitea import Gitea
 from jobs.queue import Bells, Lane
 from jobs.worker import WorkerProcess
 from models import store
@@ -34,7 +35,8 @@ from models.moves import State
 from models.settings import Settings, load
 from models.tables import Delivery, Job
 from tests.fakes import stub
-from tests.fakes.gitea import Entry, Issue
+from tests.fakes.gitea import Entry, Issue, Review
+from tests.fakes.gitea.gitrepo import Files
 from tests.forge_protocol import AnyGitea
 from webhook.app import Wiring, create_app
 from webhook.server import address_of, listen, server_of
@@ -182,6 +184,25 @@ class World:
     def comment(self, issue: int, text: str, by: str = WRITER) -> Entry:
         """Somebody comments."""
         return self.gitea.comment(self.repo, issue, text, by)
+
+    def pull(self, files: Files, branch: str = "topic", title: str = "A change", body: str = "") -> int:
+        """Somebody pushes a branch and opens a pull request."""
+        self.gitea.push(self.repo, branch, files, WRITER)
+        return self.gitea.open_pull(self.repo, WRITER, branch, title=title, body=body).number
+
+    def say_in_repo_file(self, text: str) -> None:
+        """Somebody changes `.kugetsu.toml` on the default branch."""
+        self.gitea.push(self.repo, "main", {".kugetsu.toml": text}, WRITER)
+
+    def reviews(self, pull: int) -> list[Review]:
+        """The bot's reviews of a pull request."""
+        return [review for review in self.gitea.reviews_of(self.repo, pull) if review.user.login == BOT]
+
+    def files_on(self, issue: int) -> list[str]:
+        """The names of the files attached to the bot's comments."""
+        with Gitea(self.gitea.url, self.token) as client:
+            comments = self.gitea.comments_of(self.repo, issue, BOT)
+            return [file.name for comment in comments for file in client.attachments(self.repo, comment.id)]
 
     def said(self, issue: int, part: str = "") -> list[str]:
         """The bot's comments on the issue, all or those of one part (`live`, `result`, `answer`, `refused`)."""
