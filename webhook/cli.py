@@ -15,6 +15,7 @@ from functools import partial
 from importlib.metadata import version
 
 from jobs import processes
+from jobs.opencode import AgentMissing
 from jobs.queue import Bells, Lane
 from jobs.sandbox import SandboxUnavailable
 from jobs.worker import WorkerProcess
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_up_logging(settings)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
-    except (SettingsError, SandboxUnavailable, CannotListen, OSError) as error:
+    except (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, OSError) as error:
         print(f"kugetsu: {error}", file=sys.stderr)
         return WRONG
 
