@@ -6,6 +6,7 @@ from peewee import Database
 
 from models import ledger
 from models.moves import Outcome, State
+from models.prepared import Prepared, slot
 from models.tables import Ask, Job, Thread
 
 
@@ -15,9 +16,7 @@ def recipe_of(verb: str, db: Database, thread: Thread) -> str:
     """
     if verb not in ("continue", "retry"):
         return verb.removeprefix("recipe:")
-    done = (Job.thread == thread.id) & (Job.outcome.is_null() | (Job.outcome != Outcome.REFUSED))
-    last = Job.select(Job.recipe).where(done).order_by(Job.id.desc()).first(db)
-    return str(last.recipe) if last else "code"
+    return str(_LAST_RECIPE.one(db, thread=thread.id) or "code")
 
 
 def gather(db: Database, ask: Ask, thread: Thread) -> int:
@@ -27,7 +26,7 @@ def gather(db: Database, ask: Ask, thread: Thread) -> int:
     recipe = recipe_of(ask.verb, db, thread)
     waiting = _waiting(db, thread, recipe) if not ask.fresh else None
     job_id = waiting if waiting is not None else ledger.create(db, ask, thread, recipe)
-    Ask.update(job=job_id).where(Ask.id == ask.id).execute(db)
+    _GIVE_JOB.run(db, ask=ask.id, job=job_id)
     if waiting is not None:
         ledger.want_report(db, job_id)
     return job_id
@@ -35,7 +34,29 @@ def gather(db: Database, ask: Ask, thread: Thread) -> int:
 
 def _waiting(db: Database, thread: Thread, recipe: str) -> int | None:
     """The newest, so that what is said after a job that starts afresh is not done before it."""
-    waits = Job.state.in_([State.ASKED, State.QUEUED]) & Job.cancel_requested_at.is_null()
-    mine = (Job.thread == thread.id) & waits & (Job.recipe == recipe)
-    row = Job.select(Job.id).where(mine).order_by(Job.id.desc()).first(db)
-    return int(row.id) if row else None
+    number = _WAITING.one(db, thread=thread.id, recipe=recipe)
+    return None if number is None else int(number)
+
+
+_LAST_RECIPE = Prepared(
+    lambda: (
+        Job.select(Job.recipe)
+        .where((Job.thread == slot("thread")) & (Job.outcome.is_null() | (Job.outcome != Outcome.REFUSED)))
+        .order_by(Job.id.desc())
+        .limit(1)
+    )
+)
+_WAITING = Prepared(
+    lambda: (
+        Job.select(Job.id)
+        .where(
+            (Job.thread == slot("thread"))
+            & Job.state.in_([State.ASKED, State.QUEUED])
+            & Job.cancel_requested_at.is_null()
+            & (Job.recipe == slot("recipe"))
+        )
+        .order_by(Job.id.desc())
+        .limit(1)
+    )
+)
+_GIVE_JOB = Prepared(lambda: Ask.update(job=slot("job")).where(Ask.id == slot("ask")))

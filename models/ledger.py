@@ -12,6 +12,7 @@ import msgspec
 from peewee import Database, Expression, fn
 
 from models.moves import OPEN, Outcome, State, Verdict, check
+from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Intake, Job, Move, Repo, Thread
 from models.turns import in_order, next_job, waiting
 
@@ -26,7 +27,8 @@ class Claimed(msgspec.Struct, frozen=True):
 def create(db: Database, ask: Ask, thread: Thread, recipe: str) -> int:
     """Open a job for `ask`; its id. What the ask says of model, priority and freshness counts once it is admitted."""
     job_id = int(
-        Job.insert(
+        _ADD_JOB.one(
+            db,
             thread=thread.id,
             repo=thread.repo_id,
             recipe=recipe,
@@ -35,9 +37,9 @@ def create(db: Database, ask: Ask, thread: Thread, recipe: str) -> int:
             fresh=ask.fresh,
             asked_by=ask.author,
             asked_at=ask.said_at,
-        ).execute(db)
+        )
     )
-    _log(db, job_id, at=ask.said_at, source=None, target=State.ASKED, reason=f"{ask.author} asked")
+    _ADD_FIRST_MOVE.run(db, job=job_id, at=ask.said_at, target=str(State.ASKED), reason=f"{ask.author} asked")
     return job_id
 
 
@@ -46,9 +48,8 @@ def _log(db: Database, job_id: int, *, at: float, source: State | None, target: 
 
 
 def _raise_report(db: Database, job_id: int) -> None:
-    Job.update(report_wanted=Job.report_wanted + 1).where(Job.id == job_id).execute(db)
-    thread = Job.select(Job.thread).where(Job.id == job_id)
-    Thread.update(desk_wanted=Thread.desk_wanted + 1).where(Thread.id.in_(thread)).execute(db)
+    _WANT_REPORT.run(db, job=job_id)
+    _WANT_DESK_OF.run(db, job=job_id)
 
 
 def want_report(db: Database, job_id: int) -> None:
@@ -238,3 +239,17 @@ def positions(db: Database, *, now: float) -> dict[int, int]:
     """
     ready, put_off = waiting(db, now=now)
     return {job_id: place for place, job_id in enumerate([*in_order(ready), *put_off], 1)}
+
+
+_ADD_JOB = Prepared(
+    lambda: Job.insert(
+        **slots("thread", "repo", "recipe", "priority", "model", "fresh", "asked_by", "asked_at")
+    ).returning(Job.id)
+)
+_ADD_FIRST_MOVE = Prepared(lambda: Move.insert(**slots("job", "at", "target", "reason")))
+_WANT_REPORT = Prepared(lambda: Job.update(report_wanted=Job.report_wanted + 1).where(Job.id == slot("job")))
+_WANT_DESK_OF = Prepared(
+    lambda: Thread.update(desk_wanted=Thread.desk_wanted + 1).where(
+        Thread.id.in_(Job.select(Job.thread).where(Job.id == slot("job")))
+    )
+)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from peewee import Database, SqliteDatabase, fn
+from peewee import EXCLUDED, Case, Database, SqliteDatabase, fn
 from playhouse import migrations
 
 from models.events import Person
 from models.gathering import gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
+from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Delivery, Intake, Repo, Server, Thread
 
 WORK_VERBS = frozenset({"code", "research", "review", "continue", "retry"})
@@ -110,14 +111,16 @@ def _accept(db: Database, item: Incoming) -> Accepted:
 
 
 def _accept_asks(db: Database, delivery: NewDelivery, asks: Asks) -> Accepted:
-    stored = _store(db, delivery, asks, "accepted", "")
+    where = f"{asks.repo}#{asks.issue}"
+    stored = _store(db, delivery, asks, "accepted", f"{', '.join(ask.verb for ask in asks.asks)} on {where}")
     thread = thread_of(db, delivery.server, asks, now=delivery.received_at)
     new = _heard(db, delivery.server, thread, asks, stored.delivery_id)
+    if len(new) == len(asks.asks):
+        return stored
     verdict = "accepted" if new else "duplicate"
     words = ", ".join(ask.verb for ask in new)
-    where = f"{asks.repo}#{asks.issue}"
     detail = f"{words} on {where}" if new else f"this comment on {where} has already been heard"
-    Delivery.update(verdict=verdict, detail=detail).where(Delivery.id == stored.delivery_id).execute(db)
+    _CORRECT_DELIVERY.run(db, id=stored.delivery_id, verdict=verdict, detail=detail)
     return Accepted(stored.delivery_id, verdict, detail)
 
 
@@ -134,57 +137,46 @@ def _heard(db: Database, server: str, thread: Thread, asks: Asks, delivery_id: i
 def _store(db: Database, delivery: NewDelivery, decision: Decision, verdict: str, detail: str) -> Accepted:
     row: dict[str, Any] = {**msgspec.structs.asdict(delivery), "headers": json.dumps(delivery.headers)}
     about = {"repo": decision.repo, "issue": decision.issue, "verdict": verdict, "detail": detail}
-    number = Delivery.insert(**row, **about).execute(db)
-    return Accepted(int(number), verdict, detail)
+    return Accepted(int(_ADD_DELIVERY.one(db, **row, **about)), verdict, detail)
 
 
 def thread_of(db: Database, server: str, where: Look | Asks, *, now: float) -> Thread:
-    """The thread of this issue, made where it is missing."""
+    """The thread of this issue, made where it is missing; only its ids are read."""
     repo = _repo_of(db, server, where.repo)
-    values = {
-        "server": server,
-        "repo": repo,
-        "issue": where.issue,
-        "is_pull": where.is_pull,
-        "updated_at": now,
-    }
-    Thread.insert(**values).on_conflict_ignore().execute(db)
-    thread = Thread.select().where((Thread.repo == repo) & (Thread.issue == where.issue)).get(db)
     title = where.title if isinstance(where, Asks) else ""
-    if title and title != thread.title:
-        Thread.update(title=title).where(Thread.id == thread.id).execute(db)
-        thread.title = title
-    return thread
+    number = _THREAD.one(
+        db, server=server, repo=repo, issue=where.issue, is_pull=where.is_pull, title=title, updated_at=now
+    )
+    return Thread(id=number, server=server, repo=repo, issue=where.issue)
 
 
-def _repo_of(db: Database, server: str, name: str) -> Repo:
-    Repo.insert(server=server, name=name).on_conflict_ignore().execute(db)
-    return Repo.select().where((Repo.server == server) & (Repo.name == name)).get(db)
+def _repo_of(db: Database, server: str, name: str) -> int:
+    found = _FIND_REPO.one(db, server=server, name=name)
+    if found is None:
+        _ADD_REPO.run(db, server=server, name=name)
+        found = _FIND_REPO.one(db, server=server, name=name)
+    return int(found)
 
 
 def want_look(db: Database, server: str, look: Look, *, now: float | None = None) -> None:
     """Have the desk re-read the labels of this issue."""
     thread = thread_of(db, server, look, now=now if now is not None else time.time())
-    raised = {"look_wanted": Thread.look_wanted + 1, "desk_wanted": Thread.desk_wanted + 1}
-    Thread.update(**raised).where(Thread.id == thread.id).execute(db)
+    _WANT_LOOK.run(db, id=thread.id)
 
 
 def add_ask(db: Database, thread: Thread, ask: NewAsk, server: str, delivery_id: int | None) -> bool:
     """Store what somebody said, with the job it belongs to; False where it is known already."""
     values: dict[str, Any] = {**msgspec.structs.asdict(ask), "key": f"{server}:{ask.key}"}
     author = values.pop("author")
-    row = Ask.insert(
-        **values, author=author.login, author_id=author.id, thread=thread.id, delivery=delivery_id
-    ).on_conflict_ignore()
-    if row.as_rowcount().execute(db) == 0:
+    values |= {"author": author.login, "author_id": author.id, "thread": thread.id, "delivery": delivery_id}
+    number = _ADD_ASK.one(db, **values)
+    if number is None:
         return False
-    stored = Ask.select().where(Ask.key == f"{server}:{ask.key}").get(db)
-    raised: dict[str, Any] = {"desk_wanted": Thread.desk_wanted + 1}
     if ask.verb in WORK_VERBS or ask.verb.startswith("recipe:"):
-        gather(db, stored, thread)
+        gather(db, Ask(id=number, **values), thread)
+        _WANT_DESK.run(db, id=thread.id)
     else:
-        raised["urgent"] = True
-    Thread.update(**raised).where(Thread.id == thread.id).execute(db)
+        _WANT_DESK_NOW.run(db, id=thread.id)
     return True
 
 
@@ -192,3 +184,43 @@ def count_by(db: Database, column: Any) -> dict[str, int]:
     """How many rows there are of each value of `column`."""
     rows = column.model.select(column, fn.COUNT(column.model.id)).group_by(column).tuples().execute(db)
     return {str(value): int(count) for value, count in rows}
+
+
+_ADD_DELIVERY = Prepared(
+    lambda: Delivery.insert(
+        **slots("server", "source", "uuid", "event_type", "headers", "body", "received_at"),
+        **slots("repo", "issue", "verdict", "detail"),
+    ).returning(Delivery.id)
+)
+_CORRECT_DELIVERY = Prepared(lambda: Delivery.update(**slots("verdict", "detail")).where(Delivery.id == slot("id")))
+_FIND_REPO = Prepared(lambda: Repo.select(Repo.id).where((Repo.server == slot("server")) & (Repo.name == slot("name"))))
+_ADD_REPO = Prepared(lambda: Repo.insert(**slots("server", "name")).on_conflict_ignore())
+_THREAD = Prepared(
+    lambda: (
+        Thread.insert(**slots("server", "repo", "issue", "is_pull", "title", "updated_at"))
+        .on_conflict(
+            conflict_target=[Thread.repo, Thread.issue],
+            update={Thread.title: Case(None, [(EXCLUDED.title != "", EXCLUDED.title)], Thread.title)},
+        )
+        .returning(Thread.id)
+    )
+)
+_WANT_LOOK = Prepared(
+    lambda: Thread.update(look_wanted=Thread.look_wanted + 1, desk_wanted=Thread.desk_wanted + 1).where(
+        Thread.id == slot("id")
+    )
+)
+_WANT_DESK = Prepared(lambda: Thread.update(desk_wanted=Thread.desk_wanted + 1).where(Thread.id == slot("id")))
+_WANT_DESK_NOW = Prepared(
+    lambda: Thread.update(desk_wanted=Thread.desk_wanted + 1, urgent=True).where(Thread.id == slot("id"))
+)
+_ADD_ASK = Prepared(
+    lambda: (
+        Ask.insert(
+            **slots("key", "verb", "author", "author_id", "said_at", "instructions", "model", "priority", "fresh"),
+            **slots("comment_id", "may_write", "thread", "delivery"),
+        )
+        .on_conflict_ignore()
+        .returning(Ask.id)
+    )
+)

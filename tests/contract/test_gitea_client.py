@@ -1,4 +1,4 @@
-"""The client on the fake Gitea: issues, comments, reactions and labels, and what a repetition of each does."""
+"""The client on the fake Gitea and a real one: issues, comments, reactions, labels, and the repetition of each."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,14 +7,10 @@ import pytest
 from jobs.gitea import LABELS, Gitea, GiteaDown, GiteaMissing, GiteaRefused, GiteaRejected, LabelSpec
 from tests.contract.conftest import BOT, REPO
 from tests.fakes.gitea import FakeGitea
+from tests.forge_protocol import AnyGitea
 
 
-def writes(forge: FakeGitea) -> list[str]:
-    """What was sent that is not a GET, as "METHOD path"."""
-    return [f"{each.method} {each.path}" for each in forge.requests if each.method != "GET"]
-
-
-def test_it_learns_whom_and_what_it_speaks_to(forge: FakeGitea, client: Gitea) -> None:
+def test_it_learns_whom_and_what_it_speaks_to(forge: AnyGitea, client: Gitea) -> None:
     repo = client.repo(REPO)
 
     assert client.version()[0].isdigit()
@@ -25,13 +21,13 @@ def test_it_learns_whom_and_what_it_speaks_to(forge: FakeGitea, client: Gitea) -
     assert repo.clone_url.endswith("/acme/widgets.git")
 
 
-def test_a_branch_is_its_commit_or_nothing(forge: FakeGitea, client: Gitea) -> None:
+def test_a_branch_is_its_commit_or_nothing(forge: AnyGitea, client: Gitea) -> None:
     sha = forge.push(REPO, "kugetsu/issue-7", {"a": "b"}, BOT)
     assert client.branch(REPO, "kugetsu/issue-7") == sha
     assert client.branch(REPO, "kugetsu/issue-8") is None
 
 
-def test_an_issue_is_read_with_its_labels(forge: FakeGitea, client: Gitea) -> None:
+def test_an_issue_is_read_with_its_labels(forge: AnyGitea, client: Gitea) -> None:
     forge.create_label(REPO, "kugetsu/code", exclusive=True)
     n = forge.open_issue(REPO, "ada", "Crash", "Look.", labels=["kugetsu/code"]).number
 
@@ -42,7 +38,7 @@ def test_an_issue_is_read_with_its_labels(forge: FakeGitea, client: Gitea) -> No
     assert not issue.is_pull
 
 
-def test_the_timeline_says_who_labelled(forge: FakeGitea, client: Gitea) -> None:
+def test_the_timeline_says_who_labelled(forge: AnyGitea, client: Gitea) -> None:
     forge.create_label(REPO, "kugetsu/code", exclusive=True)
     n = forge.open_issue(REPO, "rita", "Crash").number
     forge.label(REPO, n, "kugetsu/code", "ada")
@@ -59,7 +55,7 @@ def test_the_timeline_says_who_labelled(forge: FakeGitea, client: Gitea) -> None
     assert all(row.label and row.label.name == "kugetsu/code" for row in rows)
 
 
-def test_a_long_timeline_is_read_to_its_end(forge: FakeGitea, client: Gitea) -> None:
+def test_a_long_timeline_is_read_to_its_end(forge: AnyGitea, client: Gitea) -> None:
     n = forge.open_issue(REPO, "ada", "Crash").number
     for count in range(120):
         forge.comment(REPO, n, f"word {count}", "ada")
@@ -67,7 +63,7 @@ def test_a_long_timeline_is_read_to_its_end(forge: FakeGitea, client: Gitea) -> 
     assert texts == [f"word {count}" for count in range(120)]
 
 
-def test_issues_are_found_by_label_and_by_time(forge: FakeGitea, client: Gitea) -> None:
+def test_issues_are_found_by_label_and_by_time(forge: AnyGitea, client: Gitea) -> None:
     forge.create_label(REPO, "kugetsu/code", exclusive=True)
     marked = forge.open_issue(REPO, "ada", "One", labels=["kugetsu/code"]).number
     forge.open_issue(REPO, "ada", "Two")
@@ -80,12 +76,12 @@ def test_issues_are_found_by_label_and_by_time(forge: FakeGitea, client: Gitea) 
     assert list(client.issues(REPO, since=datetime(2199, 1, 1, tzinfo=UTC))) == []
 
 
-def test_more_issues_than_a_page_holds_are_all_found(forge: FakeGitea, client: Gitea) -> None:
+def test_more_issues_than_a_page_holds_are_all_found(forge: AnyGitea, client: Gitea) -> None:
     numbers = [forge.open_issue(REPO, "ada", f"Issue {count}").number for count in range(101)]
     assert sorted(issue.number for issue in client.issues(REPO)) == numbers
 
 
-def test_a_comment_is_made_found_changed_and_read(forge: FakeGitea, client: Gitea) -> None:
+def test_a_comment_is_made_found_changed_and_read(forge: AnyGitea, client: Gitea) -> None:
     n = forge.open_issue(REPO, "ada", "Crash").number
     marker = "<!-- kugetsu job=1 part=status -->"
     forge.comment(REPO, n, f"> {marker}\nquoted", "ada")
@@ -105,7 +101,7 @@ def test_a_comment_is_made_found_changed_and_read(forge: FakeGitea, client: Gite
     assert [comment.user.login for comment in client.comments(REPO, n)] == ["ada", BOT]
 
 
-def test_a_comment_that_is_gone_is_none(forge: FakeGitea, client: Gitea) -> None:
+def test_a_comment_that_is_gone_is_none(forge: AnyGitea, client: Gitea) -> None:
     n = forge.open_issue(REPO, "ada", "Crash").number
     made = client.add_comment(REPO, n, "Queued.")
     forge.delete_comment(REPO, made.id, "ada")
@@ -115,7 +111,7 @@ def test_a_comment_that_is_gone_is_none(forge: FakeGitea, client: Gitea) -> None
         client.edit_comment(REPO, made.id, "Running.")
 
 
-def test_comments_of_a_repository_since_a_time(forge: FakeGitea, client: Gitea) -> None:
+def test_comments_of_a_repository_since_a_time(forge: AnyGitea, client: Gitea) -> None:
     for title in ("One", "Two"):
         forge.comment(REPO, forge.open_issue(REPO, "ada", title), f"on {title}", "ada")
     long_ago = datetime.now(UTC) - timedelta(days=400)
@@ -126,7 +122,7 @@ def test_comments_of_a_repository_since_a_time(forge: FakeGitea, client: Gitea) 
     assert list(client.comments_since(REPO, datetime(2199, 1, 1, tzinfo=UTC))) == []
 
 
-def test_reacting_twice_leaves_one_reaction(forge: FakeGitea, client: Gitea) -> None:
+def test_reacting_twice_leaves_one_reaction(forge: AnyGitea, client: Gitea) -> None:
     issue = forge.open_issue(REPO, "ada", "Crash")
     entry = forge.comment(REPO, issue, "/kugetsu", "ada")
     for _ in range(2):
@@ -136,14 +132,14 @@ def test_reacting_twice_leaves_one_reaction(forge: FakeGitea, client: Gitea) -> 
     assert forge.reactions_of(REPO, issue.number) == [(BOT, "eyes")]
 
 
-def test_a_reaction_that_the_server_forbids_is_refused(forge: FakeGitea, client: Gitea) -> None:
+def test_a_reaction_that_the_server_forbids_is_refused(forge: AnyGitea, client: Gitea) -> None:
     issue = forge.open_issue(REPO, "ada", "Crash")
     with pytest.raises(GiteaRefused) as caught:
         client.react_issue(REPO, issue.number, "banana")
     assert (caught.value.status, caught.value.missing_scope) == (403, None)
 
 
-def test_the_labels_are_made_once(forge: FakeGitea, client: Gitea) -> None:
+def test_the_labels_are_made_once(forge: AnyGitea, client: Gitea, sent: list[str]) -> None:
     forge.create_label(REPO, "kugetsu/code", "ffffff")
 
     first = client.ensure_labels(REPO)
@@ -153,41 +149,41 @@ def test_the_labels_are_made_once(forge: FakeGitea, client: Gitea) -> None:
     assert sorted(first) == sorted(spec.name for spec in LABELS) == forge.label_names(REPO)
     assert not first["kugetsu/code"].exclusive
     assert first["kugetsu/done"].exclusive
-    assert len(writes(forge)) == len(LABELS) - 1
+    assert len(sent) == len(LABELS) - 1
 
 
-def test_of_two_labels_with_one_name_the_older_is_used(forge: FakeGitea, client: Gitea) -> None:
+def test_of_two_labels_with_one_name_the_older_is_used(forge: AnyGitea, client: Gitea) -> None:
     older = forge.create_label(REPO, "kugetsu/done")
     forge.create_label(REPO, "kugetsu/done")
     assert client.ensure_labels(REPO)["kugetsu/done"].id == older.id
 
 
-def test_more_labels_than_a_page_holds_are_all_seen(forge: FakeGitea, client: Gitea) -> None:
+def test_more_labels_than_a_page_holds_are_all_seen(forge: AnyGitea, client: Gitea) -> None:
     for count in range(101):
         forge.create_label(REPO, f"label-{count:03}")
     assert len(client.repo_labels(REPO)) == 101
 
 
-def test_taking_a_job_is_one_label_call(forge: FakeGitea, client: Gitea) -> None:
+def test_taking_a_job_is_one_label_call(forge: AnyGitea, client: Gitea, sent: list[str]) -> None:
     client.ensure_labels(REPO)
     n = forge.open_issue(REPO, "ada", "Crash", labels=["kugetsu/code"]).number
-    forge.requests.clear()
+    sent.clear()
 
     client.put_label(REPO, n, "kugetsu/running")
 
     assert forge.labels_of(REPO, n) == ["kugetsu/running"]
-    assert writes(forge) == [f"POST /api/v1/repos/{REPO}/issues/{n}/labels"]
+    assert sent == [f"POST /api/v1/repos/{REPO}/issues/{n}/labels"]
 
 
-def test_a_label_that_is_there_costs_no_call(forge: FakeGitea, client: Gitea) -> None:
+def test_a_label_that_is_there_costs_no_call(forge: AnyGitea, client: Gitea, sent: list[str]) -> None:
     n = forge.open_issue(REPO, "ada", "Crash").number
     client.put_label(REPO, n, "kugetsu/running")
-    forge.requests.clear()
+    sent.clear()
     client.put_label(REPO, n, "kugetsu/running")
-    assert writes(forge) == []
+    assert sent == []
 
 
-def test_labels_made_without_the_flag_are_coped_with(forge: FakeGitea, client: Gitea) -> None:
+def test_labels_made_without_the_flag_are_coped_with(forge: AnyGitea, client: Gitea) -> None:
     for name in ("kugetsu/code", "kugetsu/queued", "kugetsu/done", "bug"):
         forge.create_label(REPO, name)
     n = forge.open_issue(REPO, "ada", "Crash", labels=["kugetsu/code", "kugetsu/queued", "bug"]).number
@@ -197,27 +193,27 @@ def test_labels_made_without_the_flag_are_coped_with(forge: FakeGitea, client: G
     assert forge.labels_of(REPO, n) == ["bug", "kugetsu/done"]
 
 
-def test_a_label_nobody_made_is_made(forge: FakeGitea, client: Gitea) -> None:
+def test_a_label_nobody_made_is_made(forge: AnyGitea, client: Gitea) -> None:
     n = forge.open_issue(REPO, "ada", "Crash").number
     client.put_label(REPO, n, "kugetsu/translate")
     assert forge.labels_of(REPO, n) == ["kugetsu/translate"]
     assert [label.exclusive for label in client.issue_labels(REPO, n)] == [True]
 
 
-def test_a_label_call_cut_off_half_way_is_finished_by_the_next(forge: FakeGitea, client: Gitea) -> None:
+def test_a_label_call_cut_off_half_way_is_finished_by_the_next(fake: FakeGitea, client: Gitea) -> None:
     for name in ("kugetsu/code", "kugetsu/done"):
-        forge.create_label(REPO, name)
-    n = forge.open_issue(REPO, "ada", "Crash", labels=["kugetsu/code"]).number
-    forge.drop_response("POST .*/labels")
+        fake.create_label(REPO, name)
+    n = fake.open_issue(REPO, "ada", "Crash", labels=["kugetsu/code"]).number
+    fake.drop_response("POST .*/labels")
 
     with pytest.raises(GiteaDown):
         client.put_label(REPO, n, "kugetsu/done")
     client.put_label(REPO, n, "kugetsu/done")
 
-    assert forge.labels_of(REPO, n) == ["kugetsu/done"]
+    assert fake.labels_of(REPO, n) == ["kugetsu/done"]
 
 
-def test_a_label_with_a_bad_colour_is_rejected(forge: FakeGitea, client: Gitea) -> None:
+def test_a_label_with_a_bad_colour_is_rejected(forge: AnyGitea, client: Gitea) -> None:
     with pytest.raises(GiteaRejected) as caught:
         client.create_label(REPO, LabelSpec("kugetsu/odd", "no colour", ""))
     assert caught.value.status == 422

@@ -1,43 +1,44 @@
-"""The client on the fake Gitea: who may write, pull requests, and what each kind of trouble is called."""
+"""The client on the fake Gitea and a real one: who may write, pull requests, and what each kind of trouble is."""
 
 import pytest
 
 from jobs.gitea import Allowed, Denied, Gitea, GiteaDown, GiteaMissing, GiteaRefused, GiteaRejected
 from tests.contract.conftest import BOT, REPO
 from tests.fakes.gitea import FakeGitea
+from tests.forge_protocol import AnyGitea
 
 
-def test_who_may_write_may(forge: FakeGitea, client: Gitea) -> None:
+def test_who_may_write_may(forge: AnyGitea, client: Gitea) -> None:
     assert client.permission(REPO, "ada") == "write"
     assert client.may_write(REPO, "ada") == Allowed()
     assert client.may_write(REPO, BOT) == Allowed()
 
 
-def test_who_may_only_read_may_not(forge: FakeGitea, client: Gitea) -> None:
+def test_who_may_only_read_may_not(forge: AnyGitea, client: Gitea) -> None:
     answer = client.may_write(REPO, "rita")
     assert isinstance(answer, Denied)
     assert "read access" in answer.reason
 
 
-def test_who_is_unknown_may_not(forge: FakeGitea, client: Gitea) -> None:
+def test_who_is_unknown_may_not(forge: AnyGitea, client: Gitea) -> None:
     assert isinstance(client.may_write(REPO, "nobody/../x"), Denied)
     assert isinstance(client.may_write(REPO, "mallory"), Denied)
 
 
-def test_what_the_bot_may_not_know_is_no(forge: FakeGitea, client: Gitea) -> None:
+def test_what_the_bot_may_not_know_is_no(forge: AnyGitea, client: Gitea) -> None:
     forge.let(REPO, BOT, "write")
     answer = client.may_write(REPO, "ada")
     assert isinstance(answer, Denied)
     assert "administrator" in answer.reason
 
 
-def test_in_an_outage_nobody_is_told_no(forge: FakeGitea, client: Gitea) -> None:
-    forge.fail("GET .*/permission", 503)
+def test_in_an_outage_nobody_is_told_no(fake: FakeGitea, client: Gitea) -> None:
+    fake.fail("GET .*/permission", 503)
     with pytest.raises(GiteaDown):
         client.may_write(REPO, "ada")
 
 
-def test_a_pull_request_is_made_once(forge: FakeGitea, client: Gitea) -> None:
+def test_a_pull_request_is_made_once(forge: AnyGitea, client: Gitea, sent: list[str]) -> None:
     forge.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
 
     assert client.open_pull(REPO, "kugetsu/issue-1", "main") is None
@@ -47,10 +48,10 @@ def test_a_pull_request_is_made_once(forge: FakeGitea, client: Gitea) -> None:
     assert made.number == again.number
     assert (made.title, made.body, made.head.ref, made.base.ref) == ("Fix it", "Closes #1", "kugetsu/issue-1", "main")
     assert len(forge.pulls_of(REPO)) == 1
-    assert [exchange.method for exchange in forge.requests].count("POST") == 1
+    assert sent == [f"POST /api/v1/repos/{REPO}/pulls"]
 
 
-def test_a_pull_request_made_in_between_is_adopted(forge: FakeGitea, client: Gitea) -> None:
+def test_a_pull_request_made_in_between_is_adopted(forge: AnyGitea, client: Gitea) -> None:
     forge.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
     number = forge.open_pull(REPO, "ada", "kugetsu/issue-1", title="By hand").number
     found = client.open_pull(REPO, "kugetsu/issue-1", "main")
@@ -59,24 +60,24 @@ def test_a_pull_request_made_in_between_is_adopted(forge: FakeGitea, client: Git
     assert client.ensure_pull(REPO, "kugetsu/issue-1", "main", "Fix it", "").title == "By hand"
 
 
-def test_after_a_lost_answer_the_pull_request_is_found(forge: FakeGitea, client: Gitea) -> None:
-    forge.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
-    forge.drop_response("POST .*/pulls")
+def test_after_a_lost_answer_the_pull_request_is_found(fake: FakeGitea, client: Gitea) -> None:
+    fake.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
+    fake.drop_response("POST .*/pulls")
     with pytest.raises(GiteaDown):
         client.ensure_pull(REPO, "kugetsu/issue-1", "main", "Fix it", "")
     client.ensure_pull(REPO, "kugetsu/issue-1", "main", "Fix it", "")
-    assert len(forge.pulls_of(REPO)) == 1
+    assert len(fake.pulls_of(REPO)) == 1
 
 
-def test_two_at_once_make_one_pull_request(forge: FakeGitea, client: Gitea) -> None:
+def test_two_at_once_make_one_pull_request(fake: FakeGitea, client: Gitea) -> None:
     """409 is the answer to the second; it then finds what the first made."""
-    forge.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
-    forge.fail("POST .*/pulls", 409, when="after")
+    fake.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
+    fake.fail("POST .*/pulls", 409, when="after")
     made = client.ensure_pull(REPO, "kugetsu/issue-1", "main", "Fix it", "")
-    assert [pull.number for pull in forge.pulls_of(REPO)] == [made.number]
+    assert [pull.number for pull in fake.pulls_of(REPO)] == [made.number]
 
 
-def test_a_closed_pull_request_and_one_of_a_fork_are_not_ours(forge: FakeGitea, client: Gitea) -> None:
+def test_a_closed_pull_request_and_one_of_a_fork_are_not_ours(forge: AnyGitea, client: Gitea) -> None:
     forge.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
     forge.close(REPO, forge.open_pull(REPO, "ada", "kugetsu/issue-1", title="Closed"), "ada")
     forge.user("rita")
@@ -88,7 +89,7 @@ def test_a_closed_pull_request_and_one_of_a_fork_are_not_ours(forge: FakeGitea, 
     assert client.ensure_pull(REPO, "kugetsu/issue-1", "main", "Ours", "").number != foreign
 
 
-def test_a_pull_request_is_edited(forge: FakeGitea, client: Gitea) -> None:
+def test_a_pull_request_is_edited(forge: AnyGitea, client: Gitea) -> None:
     forge.push(REPO, "kugetsu/issue-1", {"a": "b"}, BOT)
     n = client.ensure_pull(REPO, "kugetsu/issue-1", "main", "Fix it", "Old").number
 
@@ -99,12 +100,12 @@ def test_a_pull_request_is_edited(forge: FakeGitea, client: Gitea) -> None:
     assert client.issue(REPO, n).is_pull
 
 
-def test_a_pull_request_without_its_branch_cannot_be_made(forge: FakeGitea, client: Gitea) -> None:
+def test_a_pull_request_without_its_branch_cannot_be_made(forge: AnyGitea, client: Gitea) -> None:
     with pytest.raises((GiteaMissing, GiteaRejected)):
         client.ensure_pull(REPO, "kugetsu/none", "main", "Fix it", "")
 
 
-def test_a_missing_issue_is_missing_even_where_the_server_says_500(forge: FakeGitea, client: Gitea) -> None:
+def test_a_missing_issue_is_missing_even_where_the_server_says_500(forge: AnyGitea, client: Gitea) -> None:
     for look in (client.comments, client.timeline, client.issue, client.issue_labels):
         with pytest.raises(GiteaMissing):
             look(REPO, 99)
@@ -112,21 +113,21 @@ def test_a_missing_issue_is_missing_even_where_the_server_says_500(forge: FakeGi
         client.add_comment(REPO, 99, "Hello")
 
 
-def test_a_real_500_stays_an_outage(forge: FakeGitea, client: Gitea) -> None:
-    n = forge.open_issue(REPO, "ada", "Crash").number
-    forge.fail("GET .*/comments", 500)
+def test_a_real_500_stays_an_outage(fake: FakeGitea, client: Gitea) -> None:
+    n = fake.open_issue(REPO, "ada", "Crash").number
+    fake.fail("GET .*/comments", 500)
     with pytest.raises(GiteaDown) as caught:
         client.comments(REPO, n)
     assert caught.value.status == 500
 
 
-def test_a_repository_the_bot_cannot_see_is_missing(forge: FakeGitea, client: Gitea) -> None:
+def test_a_repository_the_bot_cannot_see_is_missing(forge: AnyGitea, client: Gitea) -> None:
     forge.repo("acme/secret", files={"a": "b"}, private=True)
     with pytest.raises(GiteaMissing, match="/repos/acme/secret"):
         client.repo("acme/secret")
 
 
-def test_an_archived_repository_rejects(forge: FakeGitea, client: Gitea) -> None:
+def test_an_archived_repository_rejects(forge: AnyGitea, client: Gitea) -> None:
     n = forge.open_issue(REPO, "ada", "Crash").number
     forge.archive(REPO)
     with pytest.raises(GiteaRejected) as caught:
@@ -134,7 +135,7 @@ def test_an_archived_repository_rejects(forge: FakeGitea, client: Gitea) -> None
     assert caught.value.status == 423
 
 
-def test_a_missing_scope_is_named(forge: FakeGitea) -> None:
+def test_a_missing_scope_is_named(forge: AnyGitea) -> None:
     n = forge.open_issue(REPO, "ada", "Crash").number
     with Gitea(forge.url, forge.token_for(BOT, scopes=["read:issue", "read:user"])) as client:
         with pytest.raises(GiteaRefused) as caught:
@@ -144,7 +145,7 @@ def test_a_missing_scope_is_named(forge: FakeGitea) -> None:
             client.may_write(REPO, "ada")
 
 
-def test_a_wrong_token_is_refused_and_not_shown(forge: FakeGitea) -> None:
+def test_a_wrong_token_is_refused_and_not_shown(forge: AnyGitea) -> None:
     token = forge.token_for(BOT)
     forge.revoke(token)
     with Gitea(forge.url, token) as client, pytest.raises(GiteaRefused) as caught:
@@ -154,26 +155,26 @@ def test_a_wrong_token_is_refused_and_not_shown(forge: FakeGitea) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_what_passes_is_down(forge: FakeGitea, client: Gitea, status: int) -> None:
-    forge.fail("GET .*/user", status)
+def test_what_passes_is_down(fake: FakeGitea, client: Gitea, status: int) -> None:
+    fake.fail("GET .*/user", status)
     with pytest.raises(GiteaDown) as caught:
         client.me()
     assert caught.value.status == status
     assert client.me().login == BOT
 
 
-def test_nobody_listening_is_down(forge: FakeGitea, client: Gitea) -> None:
+def test_nobody_listening_is_down(fake: FakeGitea, client: Gitea) -> None:
     client.me()
-    forge.down()
+    fake.down()
     with pytest.raises(GiteaDown):
         client.me()
-    forge.up()
+    fake.up()
     assert client.me().login == BOT
 
 
-def test_a_silent_server_is_down(forge: FakeGitea) -> None:
-    held = forge.hold("GET .*/user")
-    with Gitea(forge.url, forge.token_for(BOT), timeout=0.2) as client, pytest.raises(GiteaDown):
+def test_a_silent_server_is_down(fake: FakeGitea) -> None:
+    held = fake.hold("GET .*/user")
+    with Gitea(fake.url, fake.token_for(BOT), timeout=0.2) as client, pytest.raises(GiteaDown):
         client.me()
     held.release()
-    forge.settle()
+    fake.settle()

@@ -21,6 +21,7 @@ TICK_SECONDS = 0.05
 SHOWN_LOG = 3000
 
 # Everything on loopback, nothing that calls out, passwords hashed cheaply: the people here log in all the time.
+# What is of no interest here is done at once; what a bot notices to come late still does.
 SETTINGS = """\
 RUN_USER = {user}
 RUN_MODE = prod
@@ -62,6 +63,15 @@ ALLOWED_HOST_LIST = loopback
 PROVIDER = memory
 
 [queue]
+TYPE = immediate
+
+[queue.push_update]
+TYPE = channel
+
+[queue.webhook_sender]
+TYPE = channel
+
+[queue.pr_patch_checker]
 TYPE = channel
 
 [indexer]

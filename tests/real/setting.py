@@ -30,8 +30,6 @@ class RealSetting(RealLooks):
 
     def stop(self) -> None:
         """Takes away the repositories and organisations; people stay, and are found again by the next test."""
-        if self._repositories:
-            self.server.flush(FLUSH_SECONDS)  # the next test shall hear nothing of this one
         while self._repositories:
             self._delete(f"/repos/{self._repositories.pop()}")
         while self._orgs:
@@ -135,7 +133,8 @@ class RealSetting(RealLooks):
         ]
         body = {"files": rows, "message": "Initial commit", "branch": branch}
         self.admin.api("POST", f"/repos/{repo}/contents", body)
-        self.server.flush(FLUSH_SECONDS)  # a push is announced later, and would reach hooks made in between
+        # A push is announced later, and would reach hooks made in between; so would one of the test before.
+        self.server.flush(FLUSH_SECONDS)
 
     def fork(self, repo: str, by: str) -> Repo:
         """A copy under the person's own name; pull requests from it are `head="PERSON:branch"`."""

@@ -1,0 +1,31 @@
+"""Sixty labels at once and three slots: never more than three agents, every job done, in the order of the asks."""
+
+from tests.fakes.stub import most_at_once
+from tests.flows.conftest import MakeWorld
+
+ISSUES, SLOTS = 60, 3
+LIMIT = 240.0
+
+
+def test_sixty_labels_and_three_slots(make_world: MakeWorld) -> None:
+    world = make_world(MAX_CONCURRENT_AGENTS=str(SLOTS))
+    first = [world.issue(f"Number {number}", f"stub: wait go\nstub: write f{number}.txt x") for number in range(SLOTS)]
+    rest = [world.issue(f"Number {number}", f"stub: write f{number}.txt x") for number in range(SLOTS, ISSUES)]
+    issues = [*first, *rest]
+    for issue in issues:
+        world.label(issue, "kugetsu/code")
+    world.wait_for_agents(SLOTS)
+    world.wait_until(lambda: all(world.labels(issue) == ["kugetsu/queued"] for issue in rest), "the rest queued", LIMIT)
+    for issue in first:
+        world.let_go(issue, "go")
+    for issue in issues:
+        world.wait_for_label(issue, "kugetsu/done", LIMIT)
+    world.wait_quiet(LIMIT)
+    runs = world.agent_runs()
+    assert len(runs) == ISSUES
+    assert most_at_once(runs) == SLOTS
+    jobs = world.jobs()
+    assert [job.outcome for job in jobs] == ["completed"] * ISSUES
+    started = [job.id for job in sorted(jobs, key=lambda job: job.started_at or 0)]
+    assert started == [job.id for job in sorted(jobs, key=lambda job: job.queued_at or 0)]
+    assert len(world.gitea.pulls_of(world.repo)) == ISSUES
