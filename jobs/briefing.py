@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from jobs import repofile
+from jobs.checks import MOST_REPAIRS
 from jobs.gitea import Allowed
-from jobs.prompt import IssueText, PromptRequest, Recipe, Said, Turn, render
+from jobs.prompt import IssueText, PromptRequest, Recipe, Repair, Said, Turn, render
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import ledger
@@ -39,8 +41,17 @@ def brief(wiring: Wiring, forge: Forge, thread: Thread, job: Job, *, known: bool
         comments=[Said(comment.user.login, comment.body, comment.created_at) for comment in comments],
         asks=[Said(ask.author, ask.instructions, datetime.fromtimestamp(ask.said_at, UTC)) for ask in asks],
         nonce=secrets.token_hex(8),
+        check=repofile.kept(wiring, thread.repo).verify if job.recipe == Recipe.CODE else None,
+        repair=_repair(job),
     )
     return Briefing(render(request), max((comment.id for comment in comments), default=thread.told_until))
+
+
+def _repair(job: Job) -> Repair | None:
+    """What the agent has to be told of a check that failed, unless it knows."""
+    if job.repairs == 0 or job.repair_told is not None:
+        return None
+    return Repair(job.check, job.check_how, job.check_output, last=job.repairs >= MOST_REPAIRS)
 
 
 def _turn(asks: Sequence[Ask], *, known: bool) -> Turn:

@@ -154,6 +154,10 @@ class Workspace:
         with mirror.held() as held:
             held.set_ref(f"refs/kugetsu/seen/{target.branch}", sha)
 
+    def inside(self, target: Target) -> Inside:
+        """Git inside the sandbox of the thread's place."""
+        return self._inside(target, self.place(target))
+
     def forget(self, place: Place) -> None:
         """Removes the place with all that is in it. Can be repeated."""
         checkout.forget(place)
