@@ -93,6 +93,7 @@ class Checks:
 
     def _run(self, errand: Errand, name: str, command: str, follow: Follow) -> CommandEnd:
         settings = self.wiring.settings
+        self._show(errand, f"{name}: {command.partition(chr(10))[0]}")
         end = commands.run(
             Order(
                 name=name,
@@ -109,6 +110,11 @@ class Checks:
         )
         log.info("job=%s %s: %s after %.1f s", errand.job.id, name, end.how, end.seconds)
         return end
+
+    def _show(self, errand: Errand, step: str) -> None:
+        ledger.note_progress(self.wiring.db, errand.claimed, step=step)
+        if self.wiring.settings.verbosity == "verbose":
+            ledger.want_report(self.wiring.db, errand.job.id)
 
 
 def row(end: CommandEnd | None) -> dict[str, Any]:

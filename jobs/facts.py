@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jobs.outgoing import agents_words, mentions_of
+from jobs.checked import Check
+from jobs.outgoing import agents_words, mentions_of, printed
 from jobs.sentences import Facts
 from jobs.wiring import Wiring
 from models.moves import Outcome, State, Verdict
@@ -37,7 +38,17 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         log_url=f"{wiring.settings.public_url}/admin/jobs/{job.id}/log",
         issue=thread.issue,
         title=thread.title,
+        check=_check(wiring, job),
     )
+
+
+def _check(wiring: Wiring, job: Job) -> Check | None:
+    """What the repository's own command said; None where none was run."""
+    if job.check_ok is None:
+        return None
+    output = printed(job.check_output, wiring.redactor)
+    clean = wiring.redactor.clean(job.check)
+    return Check(clean, job.check_ok, job.check_how, job.check_seconds, output, job.repairs)
 
 
 def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from jobs import sentences
+from jobs import checked, sentences
 from jobs.admission import say
+from jobs.checked import Check
 from jobs.facts import facts_of
 from jobs.gitea import GiteaMissing, GiteaRejected
 from jobs.outgoing import last_look
@@ -21,6 +22,7 @@ from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
 from models import ledger, threads
 from models.moves import Outcome, State
 from models.tables import Job, Thread
+from models.wire import PullRequest
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Reporter:
     def _publish(self, forge: Forge, thread: Thread, job: Job) -> None:
         if job.state == State.REPORTING and job.outcome == Outcome.COMPLETED and job.changed:
             job = self._deliver(forge, thread, job)
+        elif job.state == State.REPORTING and job.outcome == Outcome.COMPLETED and job.check_ok is not None:
+            self._recheck(forge, thread, job)
         places = ledger.positions(self._wiring.db, now=self._wiring.clock())
         facts = facts_of(self._wiring, job, thread, places.get(job.id))
         self._follow(forge, thread, job, facts)
@@ -94,11 +98,27 @@ class Reporter:
         title = last_look(sentences.pull_title(facts), self._wiring.redactor)
         pull = open_one or forge.gitea.ensure_pull(repo.full_name, branch, repo.default_branch, title, body)
         if open_one is not None and sentences.marker(job.id, sentences.PULL) not in open_one.body:
-            forge.gitea.edit_pull(repo.full_name, pull.number, body=body)
+            self._renew(forge, thread, open_one, sentences.pull_body(facts, open_one.title, open_one.body), facts.check)
         new = sentences.marker(job.id, sentences.PULL) in pull.body if open_one is None else job.new_pull
         Job.update(new_pull=new).where(Job.id == job.id).execute(self._wiring.db)
         Thread.update(pull=pull.number, branch=branch).where(Thread.id == thread.id).execute(self._wiring.db)
         thread.pull = pull.number
+
+    def _recheck(self, forge: Forge, thread: Thread, job: Job) -> None:
+        """Nothing to push, but the check was run: the pull request that is there becomes a draft, or no longer is."""
+        found = forge.gitea.open_pull(thread.repo.name, thread.branch or branch_of(thread.issue))
+        check = facts_of(self._wiring, job, thread).check
+        if found is not None and check is not None:
+            self._renew(forge, thread, found, checked.next_body(check, found.title, found.body), check)
+
+    def _renew(self, forge: Forge, thread: Thread, found: PullRequest, body: str, check: Check | None) -> None:
+        """Give the pull request this text, and the title that goes with it, in one request: the old text says whether
+        the draft is ours.
+        """
+        body = last_look(body, self._wiring.redactor)
+        title = checked.next_title(check, found.title, found.body)
+        if (title, body) != (found.title, found.body):
+            forge.gitea.edit_pull(thread.repo.name, found.number, title=title, body=body)
 
     def _close(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
         """The closing comment, once. A refusal has been said at the desk."""
