@@ -1,10 +1,10 @@
-"""`kill -9` while the repository's own commands run: they go on or are repeated, the agent's work is never done twice."""
+"""`kill -9` while the repository's own commands run: they go on or are repeated, the agent never works twice."""
 
 import signal
 
 from tests.crash.test_kills import kill, kill_agents
 from tests.fakes.gitea import FakeGitea
-from tests.world import World
+from tests.world import PATIENCE, World
 
 SLOW = "touch $KUGETSU_TEMP_DIR/begun-$$; while [ ! -e $KUGETSU_TEMP_DIR/go ]; do sleep 0.05; done"
 CHECK = f"verify = '''\n{SLOW}\necho x >>report.txt\n'''"
@@ -121,7 +121,7 @@ def test_a_worker_killed_before_red_reached_the_agent_tells_it_afterwards(world:
     held = fake.hold(f"GET /api/v1/repos/{world.repo}/issues/{issue}")
     world.let_go(issue, "go")
     wait_for_command(world, 1)
-    held.wait()
+    assert held.reached.wait(PATIENCE), "the prompt of the repair was not made"
     world.halves.signal_worker(signal.SIGKILL)
     held.release()
     world.halves.start_worker_process()

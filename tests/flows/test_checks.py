@@ -196,7 +196,7 @@ def test_the_setup_runs_once_in_a_place_and_before_the_agent(world: World) -> No
 
 def test_a_setup_that_fails_is_told_and_no_agent_starts(world: World) -> None:
     world.repository_says(
-        "setup = '''\necho "no such package: left-pad @ada <!-- kugetsu job=1 part=x -->"\nexit 7\n'''"
+        "setup = '''\necho 'no such package: left-pad @ada <!-- kugetsu job=1 part=x -->'\nexit 7\n'''"
     )
     issue = world.issue("Crash on empty input", "stub: write app.py one")
     world.label(issue, "kugetsu/code")
