@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from jobs import repofile
+from jobs.checks import MOST_REPAIRS
 from jobs.gitea import Allowed
-from jobs.prompt import IssueText, PromptRequest, Said, Turn, render
+from jobs.prompt import IssueText, PromptRequest, Recipe, Repair, Said, Turn, render
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import ledger
-from models.tables import Ask, Thread
+from models.tables import Ask, Job, Thread
 from models.wire import Comment
 
 if TYPE_CHECKING:
@@ -49,8 +50,17 @@ def brief(wiring: Wiring, errand: Errand, terms: Terms, *, known: bool, temp_dir
         own=terms.instructions,
         scope=terms.scope,
         temp_dir=temp_dir,
+        check=repofile.kept(wiring, thread.repo).verify if terms.base is Recipe.CODE else None,
+        repair=_repair(job),
     )
     return Briefing(render(request), max((comment.id for comment in comments), default=thread.told_until))
+
+
+def _repair(job: Job) -> Repair | None:
+    """What the agent has to be told of a check that failed, unless it knows."""
+    if job.repairs == 0 or job.repair_told is not None:
+        return None
+    return Repair(job.check, job.check_how, job.check_output, last=job.repairs >= MOST_REPAIRS)
 
 
 def _turn(asks: Sequence[Ask], *, known: bool) -> Turn:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jobs import findings, handed
+from jobs.checked import Check
 from jobs.delivering import placed_of
-from jobs.outgoing import agents_words, mentions_of
+from jobs.outgoing import agents_words, mentions_of, printed
 from jobs.sentences import Facts
 from jobs.tasks import Recipe
 from jobs.wiring import Wiring
@@ -43,6 +44,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         log_url=f"{wiring.settings.public_url}/admin/jobs/{job.id}/log",
         issue=thread.issue,
         title=thread.title,
+        check=_check(wiring, job),
     )
 
 
@@ -55,6 +57,15 @@ def _brought(wiring: Wiring, job: Job) -> dict[str, Any]:
         return {**shown, "attached": "" if seen.whole else handed.FINDINGS}
     review = placed_of(job, redactor) if job.review else None
     return {"answer": agents_words(job.answer, redactor), "review": review, "review_url": job.review_url}
+
+
+def _check(wiring: Wiring, job: Job) -> Check | None:
+    """What the repository's own command said; None where none was run."""
+    if job.check_ok is None:
+        return None
+    output = printed(job.check_output, wiring.redactor)
+    clean = wiring.redactor.clean(job.check)
+    return Check(clean, job.check_ok, job.check_how, job.check_seconds, output, job.repairs)
 
 
 def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:

@@ -58,12 +58,25 @@ class IssueText:
 
 
 @dataclass(frozen=True, slots=True)
+class Repair:
+    """The repository's check did not take the work: what ran, how it ended, the end of what it printed. `last`: if it
+    fails once more, people get the work as it is.
+    """
+
+    command: str
+    how: str
+    output: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PromptRequest:
     """All that a prompt is made from.
 
     `comments` are those of people who may write, oldest first: all of them for a first turn, those since the last
     one for a follow-up. `asks` are what the job was made of, in order. `nonce` is random, and new for each prompt.
     `own` are the instructions of a recipe of the repository's own, `temp_dir` is the agent's KUGETSU_TEMP_DIR.
+    `check` is the command that will be run on the work, `repair` is there when it failed and the agent does not know.
     """
 
     turn: Turn
@@ -77,6 +90,8 @@ class PromptRequest:
     own: str = ""
     scope: PullScope | None = None
     temp_dir: str = ""
+    check: str | None = None
+    repair: Repair | None = None
 
 
 def render(request: PromptRequest) -> str:
@@ -87,10 +102,10 @@ def render(request: PromptRequest) -> str:
         case Turn.FOLLOW_UP:
             parts = [_news(request), *_comments(request), *_asks(request)]
         case Turn.RESUME:
-            parts = [_broken_off()]
+            parts = [] if request.repair else [_broken_off()]
         case _:
             assert_never(request.turn)
-    return "\n\n".join([*parts, ending(request.recipe, request.temp_dir)]) + "\n"
+    return "\n\n".join([*parts, *_check(request), ending(request.recipe, request.temp_dir)]) + "\n"
 
 
 def visible(text: str) -> str:
@@ -178,6 +193,26 @@ def _broken_off() -> str:
     return """\
 You were interrupted from outside while you worked on this task; it was not your mistake. Your files are as you left
 them, but processes that you had started are gone. Look at what is there, and continue where you stopped."""
+
+
+def _check(request: PromptRequest) -> Iterator[str]:
+    """What is said of the repository's own check: how it failed or, at the beginning, that there is one."""
+    repair = request.repair
+    if repair is not None:
+        last = "\nThis is your last attempt: after it people get the work as it is." if repair.last else ""
+        yield f"""\
+Your work is not taken over yet: the repository's own check failed on it. It was run in the current directory, after all
+that you had left there was committed, and what it left behind was removed. This is what ran, and how it went, between
+lines with the mark {request.nonce}: {repair.how}."""
+        yield _quoted(request.nonce, "the check", repair.command)
+        yield _quoted(request.nonce, "the end of its output", repair.output)
+        yield f"""\
+Find the cause and mend it; do not weaken, skip or special-case the check. Run it yourself before you finish. Should
+the cause lie outside of your work, say so. Your last message replaces the one from before: tell of the whole work.\
+{last}"""
+    elif request.check is not None and request.turn is not Turn.RESUME:
+        yield "When you have finished, this check of the repository is run on your work; run it yourself before:"
+        yield _quoted(request.nonce, "the check", request.check)
 
 
 def _name(issue: IssueText) -> str:

@@ -30,7 +30,7 @@ def open_pull(workspace: Workspace, target: Target) -> Opened:
     if checkout.is_whole(place):
         checkout.furnish(place)
         try:
-            workspace.inside(target, place).put(target.branch, head, "replace")
+            workspace.inside(target).put(target.branch, head, "replace")
             return Opened(place, fork, head, new=False)
         except InsideFailed as error:
             log.warning("%s is unusable and made anew: %s", place.root, error)

@@ -24,6 +24,7 @@ from jobs.wiring import Wiring
 from jobs.workspace import Opened, Target, Workspace, WorkspaceRefused
 from models import ledger
 from models.moves import Outcome
+from models.repofile import RepoFile
 from models.tables import Job, Thread
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Terms:
     model: str | None = None
     timeout: timedelta | None = None
     scope: PullScope | None = None
+
+    @property
+    def stranger(self) -> bool:
+        """Whether what is read may be anybody's, so that nothing of it is to be run."""
+        return self.scope is not None and self.scope.stranger
 
 
 class NothingNew(Exception):
@@ -93,9 +99,8 @@ class Recipes:
             handed.clear(opened.place.tmp)
         return opened
 
-    def terms(self, errand: Errand, opened: Opened) -> Terms:
-        """The job's terms, as the default branch has them now. Raises NothingNew; WorkspaceRefused."""
-        file = repofile.current(self._wiring, errand.forge, errand.thread.repo)
+    def terms(self, errand: Errand, file: RepoFile) -> Terms:
+        """The job's terms, in a place that is open; `file` is the repository's. Raises NothingNew; WorkspaceRefused."""
         job, own = errand.job, file.recipes.get(errand.job.recipe)
         if own is None and job.recipe not in set(Recipe):
             raise WorkspaceRefused(f"The recipe `{job.recipe}` is no longer in {repofile.PATH}.")
@@ -104,20 +109,22 @@ class Recipes:
             instructions=own.instructions if own else "",
             model=job.model or (own.model if own else None) or file.model or self._wiring.settings.model,
             timeout=file.timeout,
-            scope=self._scope(errand, opened) if reads_pull(errand.thread, job) else None,
+            scope=self._scope(errand) if reads_pull(errand.thread, job) else None,
         )
 
-    def _scope(self, errand: Errand, opened: Opened) -> PullScope:
+    def _scope(self, errand: Errand) -> PullScope:
+        job = ledger.job_of(self._wiring.db, errand.job.id)
+        fork, head = job.base_sha or "", job.head_sha or ""
         pull = errand.forge.gitea.pull(errand.thread.repo.name, errand.thread.issue)
-        since = self._since(errand.job) if errand.job.base == Recipe.REVIEW else None
-        spoken = any(ask.instructions.strip() for ask in ledger.asks_of(self._wiring.db, errand.job.id))
-        if since == opened.head_sha and not spoken:
+        since = self._since(job) if job.base == Recipe.REVIEW else None
+        spoken = any(ask.instructions.strip() for ask in ledger.asks_of(self._wiring.db, job.id))
+        if since == head and not spoken:
             raise NothingNew(f"Nothing has been pushed since my last review, of {since[:10]}.")
         return PullScope(
             base=errand.target.base,
-            fork=opened.base_sha,
-            head=opened.head_sha,
-            since=since if since != opened.head_sha else None,
+            fork=fork,
+            head=head,
+            since=since if since != head else None,
             stranger=pull.head.repo_id != pull.base.repo_id,
         )
 
@@ -129,22 +136,12 @@ class Recipes:
         return str(last.head_sha) if last and not job.fresh else None
 
     def result(self, errand: Errand, answer: str) -> dict[str, Any]:
-        """What the row says of a job whose agent has finished with `answer`. Raises as `Workspace.collect` does."""
-        match Recipe(errand.job.base):
-            case Recipe.CODE:
-                return self._collected(errand, answer)
-            case Recipe.RESEARCH:
-                found = handed.read(self._workspace.place(errand.target).tmp, handed.FINDINGS)
-                return {"answer": found if found and found.strip() else answer}
-            case Recipe.REVIEW:
-                placed = self._placed(errand, answer)
-                return {"answer": placed.summary, "review": msgspec.json.encode(placed).decode()}
-
-    def _collected(self, errand: Errand, answer: str) -> dict[str, Any]:
-        message = f"{errand.thread.title or 'Work'} (#{errand.thread.issue})"
-        place = self._workspace.place(errand.target)
-        made = self._workspace.collect(errand.target, place, errand.job.id, errand.forge.identity, message)
-        return {"base_sha": made.base_sha, "head_sha": made.head_sha, "changed": made.changed, "answer": answer}
+        """What the row says of a job that brings no commits, when its agent has finished with `answer`."""
+        if errand.job.base == Recipe.RESEARCH:
+            found = handed.read(self._workspace.place(errand.target).tmp, handed.FINDINGS)
+            return {"answer": found if found and found.strip() else answer}
+        placed = self._placed(errand, answer)
+        return {"answer": placed.summary, "review": msgspec.json.encode(placed).decode()}
 
     def _placed(self, errand: Errand, answer: str) -> Placed:
         """The review with its remarks on lines that can carry them. Without a file the answer is the review."""

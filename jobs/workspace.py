@@ -124,7 +124,7 @@ class Workspace:
         """
         mirror = Mirror(self.mirror(target))
         marks = read_marks(mirror, target)
-        inside = self.inside(target, place)
+        inside = self._inside(target, place)
         if not checkout.is_whole(place):
             raise WorkspaceRefused("A folder of the workspace is gone, or is no folder any more.")
         checkout.furnish(place)
@@ -169,6 +169,10 @@ class Workspace:
             raise WorkspaceRefused(f"The work cannot be looked through: {error}.") from error
         return changed - (theirs - mirror.changed(marks.server, sha))
 
+    def inside(self, target: Target) -> Inside:
+        """Git inside the sandbox of the thread's place."""
+        return self._inside(target, self.place(target))
+
     def forget(self, place: Place) -> None:
         """Removes the place with all that is in it. Can be repeated."""
         checkout.forget(place)
@@ -185,7 +189,7 @@ class Workspace:
 
     def _take_up(self, mirror: Mirror, target: Target, marks: Marks, base: str) -> Opened:
         """Goes on in a place that is there. Raises InsideFailed, PackRefused or Unrelated where it is of no use."""
-        inside = self.inside(target, self.place(target))
+        inside = self._inside(target, self.place(target))
         taken = inside.look(marks.known())
         with mirror.held() as held:
             _take(held, inside, taken)
@@ -204,7 +208,7 @@ class Workspace:
     def _begin_again(self, mirror: Mirror, target: Target, marks: Marks, base: str) -> Opened:
         """Sets the place to the server's branch, or without one to the default branch; keeps what gives way."""
         place, start = self.place(target), marks.server or base
-        inside = self.inside(target, place)
+        inside = self._inside(target, place)
         taken = inside.commit("Work that gave way to the server's branch", marks.known(), _KEEPER)
         with mirror.held() as held:
             _take(held, inside, taken)
@@ -217,8 +221,7 @@ class Workspace:
         fork = fork_point(mirror, replace(marks, start=start), start)
         return Opened(place, fork, start, new=marks.server is None)
 
-    def inside(self, target: Target, place: Place) -> Inside:
-        """Git in the sandbox of a place."""
+    def _inside(self, target: Target, place: Place) -> Inside:
         return Inside(self._run_inside, place, self.mirror(target))
 
 

@@ -166,7 +166,9 @@ class Job(Model):
     `epoch` fences: it grows whenever another worker takes the job over, and a writer with an old one changes nothing.
     `run` numbers the agent's launches; `attempt` counts those that a passing fault ended, `crashes` those that were
     lost with their worker. `base` is the built-in recipe by which `recipe` is done. `review` is what a review has to
-    say (JSON of `jobs.remarks.Placed`), `review_url` where it was posted.
+    say (JSON of `jobs.remarks.Placed`), `review_url` where it was posted. `check…` is what became of the repository's
+    own command that ran last; `repairs` counts how often a red one was given back to the agent, `repair_told` is the
+    run in which it took the last one in.
     """
 
     thread_id: int
@@ -209,6 +211,13 @@ class Job(Model):
     cost = DoubleField(default=0.0)
     agent = TextField(default="")
     new_pull = BooleanField(default=False)
+    check = TextField(default="")
+    check_ok = BooleanField(null=True)
+    check_how = TextField(default="")
+    check_seconds = DoubleField(default=0.0)
+    check_output = TextField(default="")
+    repairs = IntegerField(default=0)
+    repair_told = IntegerField(null=True)
     position_shown = IntegerField(null=True)
     live_comment = BigIntegerField(null=True)
     live_digest = TextField(default="")

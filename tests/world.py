@@ -198,6 +198,10 @@ class World:
             self.gitea.create_label(self.repo, name, exclusive=name.startswith("kugetsu/"))
         self.gitea.label(self.repo, issue, name, by)
 
+    def repository_says(self, text: str, by: str = WRITER) -> None:
+        """Somebody puts `.kugetsu.toml` on the default branch."""
+        self.gitea.push(self.repo, "main", {".kugetsu.toml": text}, by)
+
     def comment(self, issue: int, text: str, by: str = WRITER) -> Entry:
         """Somebody comments."""
         return self.gitea.comment(self.repo, issue, text, by)

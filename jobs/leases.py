@@ -1,0 +1,34 @@
+"""The lease of a job, kept while its worker lives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobs.wiring import Wiring
+from models import ledger
+from models.ledger import Claimed
+
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 5.0
+
+
+@contextmanager
+def lease_kept(wiring: Wiring, claimed: Claimed) -> Iterator[None]:
+    """Renew the job's lease while the block runs, whatever it waits for."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(RENEW_SECONDS):
+            if not ledger.renew(wiring.db, claimed, until=wiring.clock() + LEASE_SECONDS):
+                break
+        wiring.db.close()
+
+    renewing = threading.Thread(target=renew, name=f"lease-job-{claimed.job_id}", daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        over.set()
+        renewing.join()
