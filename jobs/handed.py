@@ -42,9 +42,8 @@ def _read(inside: int, name: str) -> str | None:
 
 
 def clear(folder: Path) -> None:
-    """Takes away what an earlier job handed over, so that it cannot be taken for the next one's.
-
-    Raises OSError where something stands there that cannot be removed.
+    """Takes away what an earlier job handed over, so that it cannot be taken for the next one's. Where `folder` is no
+    folder there is nothing that `read` could find.
     """
     try:
         inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
