@@ -78,7 +78,7 @@ def _plan(issues: list[int]) -> list[dict[str, str]]:
         kind = number % 10
         name = "push" if kind < 4 else "pull_request-synchronized" if kind < 6 else "issue_comment-created"
         if kind == 9:
-            name = "issues-label_updated"
+            name = "issues-label_updated-replaced-empty"
         plan.append(_item(name, number, issues))
     return plan
 
@@ -87,8 +87,8 @@ def _item(name: str, number: int, issues: list[int]) -> dict[str, str]:
     delivery = recorded()[name]
     payload = json.loads(delivery.body)
     if "comment" in payload:
-        asks = number % 100 == 6
-        payload["comment"] |= {"id": 500_000 + number, "body": "/kugetsu status" if asks else "I see the same here."}
+        payload["comment"] |= {"id": 500_000 + number, "body": "I see the same here."}
+    if "issue" in payload:
         payload["issue"]["number"] = issues[number % len(issues)]
         payload["repository"]["full_name"] = "acme/widgets"
     return {"event": delivery.event_type, "body": json.dumps(payload, indent=2), "secret": SECRET}

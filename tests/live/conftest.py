@@ -17,6 +17,7 @@ from jobs.place import Place
 from jobs.processes import carrying
 from jobs.transcript import Cancelled, Completed, Failed, Transcript, judge
 from tests.fakes.llm import FakeLLM, opencode_config
+from tests.unit.runs import wait_until
 
 PATIENT = Limits(wall=300, start=150, stall=150)
 _IDENTITY = ("-c", "user.name=A person", "-c", "user.email=person@example.org")
@@ -109,6 +110,16 @@ class Live:
         assert carrying(f"HOME={self.place.home}") == set()
         return Ended(spec, read, result)
 
+    def clean_up(self) -> None:
+        """End whatever the test left running."""
+        for run_dir in self.root.glob("jobs/1/run-*"):
+            agent.request_stop(run_dir, "the test is over")
+        wait_until("the end of all that the test began", self._all_ended)
+
+    def _all_ended(self) -> bool:
+        agent.end_strays(self.lock, self.place)
+        return not agent.is_held(self.lock)
+
     def run(self, prompt: str = "Do it.", *, session: str | None = None, limits: Limits = PATIENT) -> Ended:
         return self.follow(self.start(prompt, session=session, limits=limits))
 
@@ -119,7 +130,7 @@ def program() -> Program:
     try:
         return opencode.find("opencode", path=os.environ["PATH"])
     except AgentMissing:
-        pytest.fail("no opencode here; this installs it: npm install --no-save --prefix deploy/opencode")
+        pytest.fail("no opencode here; this installs it: make opencode")
 
 
 @pytest.fixture
@@ -132,11 +143,11 @@ def llm() -> Iterator[FakeLLM]:
 def live(tmp_path: Path, llm: FakeLLM, program: Program) -> Iterator[Live]:
     made = Live(tmp_path, llm, program, sandbox.choose("auto"))
     yield made
-    agent.end_strays(made.lock, made.place)
+    made.clean_up()
 
 
 @pytest.fixture
 def unboxed(tmp_path: Path, llm: FakeLLM, program: Program) -> Iterator[Live]:
     made = Live(tmp_path, llm, program, sandbox.choose("none"))
     yield made
-    agent.end_strays(made.lock, made.place)
+    made.clean_up()
