@@ -23,7 +23,7 @@ help: ## list the targets
 .PHONY: opencode
 opencode: ## install opencode under the project, unless one is on PATH
 	@sh deploy/prepare.sh
-	@command -v opencode >/dev/null 2>&1 || test -x $(LOCAL_OPENCODE) || npm ci --prefix deploy/opencode --no-audit --no-fund --loglevel=error
+	@command -v opencode >/dev/null 2>&1 || test -x $(LOCAL_OPENCODE) || npm install --prefix deploy/opencode --no-save --no-audit --no-fund --loglevel=error
 
 .PHONY: run
 run: .venv opencode ## start Kugetsu on this machine
@@ -40,6 +40,10 @@ test: .venv opencode ## every check: format, lint, types, import contracts, test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 4 --dist loadgroup
+
+.PHONY: bench
+bench: .venv opencode ## measurements beside a peer: a table, and bench.json
+	@PATH="$$PATH:$(CURDIR)/deploy/opencode/node_modules/.bin" exec $(BIN)/python -P -m tests.bench
 
 .PHONY: format
 format: .venv ## format the code

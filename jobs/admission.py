@@ -7,10 +7,11 @@ already stays, a comment is looked for by its marker before it is written.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from jobs import sentences
 from jobs.facts import facts_of
-from jobs.gitea import Denied
+from jobs.gitea import Denied, GiteaMissing
 from jobs.outgoing import last_look
 from jobs.queue import Lane
 from jobs.servers import Forge
@@ -153,5 +154,7 @@ def say(wiring: Wiring, forge: Forge, thread: Thread, mark: str, text: str) -> i
 
 
 def _react(forge: Forge, thread: Thread, ask: Ask, content: str) -> None:
+    """React on the comment; one that was deleted meanwhile needs none."""
     if ask.comment_id is not None:
-        forge.gitea.react(thread.repo.name, ask.comment_id, content)
+        with suppress(GiteaMissing):
+            forge.gitea.react(thread.repo.name, ask.comment_id, content)

@@ -36,6 +36,8 @@ READY, LOCKED = "ready", "locked"
 SHUTDOWN = "shutdown"
 """The reason of a stop that came as SIGTERM: the machine or the service manager ends everything."""
 
+# Agents and what they build give way to the service: a webhook must be answered within five seconds.
+_NICENESS = 10
 _LOCK_PATIENCE_SECONDS = 2.0  # an ended keeper's last moments, and probes of `state_of`
 _STDERR_TAIL_BYTES = 4096
 
@@ -246,6 +248,7 @@ def main(argv: Sequence[str]) -> int:
     if os.fork():
         os._exit(0)  # so that the keeper is nobody's child, and no zombie when it ends
     os.setsid()
+    os.nice(_NICENESS)
     run(Path(argv[0]))
     return 0
 

@@ -16,7 +16,7 @@ from jobs.place import Place
 from jobs.sandbox import SYSTEM_FOLDERS, SYSTEM_PATH
 
 BUNDLED = Path(__file__).resolve().parent.parent / "deploy/opencode/node_modules/.bin/opencode"
-"""Where `npm ci --prefix deploy/opencode` puts it."""
+"""Where `make opencode` puts it."""
 
 _SCHEMA = "https://opencode.ai/config.json"
 _CONFIG = "opencode.json"
@@ -27,7 +27,7 @@ _FLAGS = {
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
     "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
     "OPENCODE_DISABLE_SHARE": "1",
-    "OPENCODE_DISABLE_PROJECT_CONFIG": "1",  # a repository's own would run code in opencode's process
+    "OPENCODE_DISABLE_PROJECT_CONFIG": "1",  # a repository's own would change our rules
     "OPENCODE_DISABLE_CLAUDE_CODE": "1",
     "OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER": "true",
 }
@@ -41,15 +41,31 @@ _GIT = {
 }
 _GIT_SETTINGS = {"safe.directory": "*", "gc.auto": "0", "commit.gpgSign": "false", "credential.helper": ""}
 
-# opencode's own folder starts afresh, so that no run leaves settings or plugins to the next. The lock file keeps
-# it from installing its plugin package in the background, during which it also ignores SIGTERM.
 _PRELUDE = """\
 set -eu
-rm -rf "$XDG_CONFIG_HOME/opencode"
-mkdir -p "$XDG_CONFIG_HOME/opencode/node_modules" "$XDG_DATA_HOME" "$XDG_CACHE_HOME" "$XDG_STATE_HOME" "$TMPDIR"
+mkdir -p "$HOME" "$TMPDIR" "$XDG_CONFIG_HOME" "$XDG_DATA_HOME" "$XDG_CACHE_HOME" "$XDG_STATE_HOME"
+"""
+
+# opencode's own folder starts afresh, so that no run leaves settings or plugins to the next. The lock file keeps
+# it from installing its plugin package in the background, during which it also ignores SIGTERM.
+#
+# 1.18.33 runs a repository's plugins (.opencode/plugin, "plugin" in opencode.json) whatever its switches say: half
+# of it reads these files by itself. So they are not there, and git takes them as unchanged.
+_OPENCODE_PRELUDE = """\
+rm -rf "$XDG_CONFIG_HOME/opencode" "$HOME/.opencode"
+mkdir -p "$XDG_CONFIG_HOME/opencode/node_modules"
 printf '%s' '{"lockfileVersion":3,"packages":{"":{"dependencies":{"@opencode-ai/plugin":"*"}}}}' \
     >"$XDG_CONFIG_HOME/opencode/package-lock.json"
-exec "$@"
+set -- .opencode opencode.json opencode.jsonc -- "$@"
+while [ "$1" != -- ]; do
+    if [ -e "$1" ] || [ -L "$1" ]; then
+        git ls-files -z -- "$1" | git update-index -z --skip-worktree --stdin
+        rm -rf "$1"
+    fi
+    rm -rf "../$1"
+    shift
+done
+shift
 """
 
 
@@ -64,6 +80,10 @@ class Program:
     name: str
     argv: tuple[str, ...]
     needs: tuple[Path, ...] = ()
+
+    @property
+    def is_opencode(self) -> bool:
+        return "opencode" in self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +100,11 @@ class Invocation:
     def argv(self) -> tuple[str, ...]:
         """The whole command, starting with the shell that prepares the agent's HOME from inside."""
         options = {"--session": self.session, "--model": self.model, "--agent": self.agent}
-        if self.program.name == "opencode":
+        if self.program.is_opencode:
             options["--title"] = self.title
         given = [word for option, value in options.items() if value for word in (option, value)]
-        return ("/bin/sh", "-c", _PRELUDE, "agent", *self.program.argv, "run", "--format", "json", *given)
+        prelude = _PRELUDE + (_OPENCODE_PRELUDE if self.program.is_opencode else "") + 'exec "$@"'
+        return ("/bin/sh", "-c", prelude, "agent", *self.program.argv, "run", "--format", "json", *given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

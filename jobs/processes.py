@@ -30,14 +30,23 @@ class Children:
     stop_signal: bool = False
     statuses: dict[int, int] = field(default_factory=dict)
     max_rss: int = 0
+    _wake: int = -1
 
     def take_charge(self) -> None:
         """Become the one to whom orphans fall, and take SIGTERM as a wish instead of an end."""
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, self._on_term)
 
     def _on_term(self, _number: int, _frame: FrameType | None) -> None:
         self.stop_signal = True
+
+    def _rest(self, seconds: float) -> None:
+        """Sleep, but not beyond the next signal."""
+        if select.select([self._wake], [], [], seconds)[0]:
+            os.read(self._wake, 4096)
 
     def reap(self) -> None:
         with suppress(ChildProcessError):
@@ -47,17 +56,13 @@ class Children:
 
     def wait(self, pid: int, broken: Callable[[], _Why | None]) -> _Why | None:
         """Wait until `pid` has ended (None) or `broken`, asked every 50 ms, names a limit that was passed."""
-        watched = os.pidfd_open(pid)
-        try:
-            while True:
-                select.select([watched], [], [], _TICK_SECONDS)
-                self.reap()
-                if pid in self.statuses:
-                    return None
-                if (why := broken()) is not None:
-                    return why
-        finally:
-            os.close(watched)
+        while True:
+            self.reap()
+            if pid in self.statuses:
+                return None
+            if (why := broken()) is not None:
+                return why
+            self._rest(_TICK_SECONDS)
 
     def end_all(self) -> None:
         """SIGTERM, a second of grace, then SIGKILL until nothing is left below this process."""
@@ -73,7 +78,7 @@ class Children:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, number)
             signalled |= alive if once else set()
-            time.sleep(0.01)
+            self._rest(0.01)
             self.reap()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from peewee import EXCLUDED, Case, Database, SqliteDatabase, fn
+from peewee import Database, SqliteDatabase, fn
 from playhouse import migrations
 
 from models.events import Person
@@ -141,12 +141,19 @@ def _store(db: Database, delivery: NewDelivery, decision: Decision, verdict: str
 
 
 def thread_of(db: Database, server: str, where: Look | Asks, *, now: float) -> Thread:
-    """The thread of this issue, made where it is missing; only its ids are read."""
+    """The thread of this issue, made where it is missing; only its ids are read. One that is there is not written to
+    without need: others lock the row of a job before that of its thread, and so must we.
+    """
     repo = _repo_of(db, server, where.repo)
     title = where.title if isinstance(where, Asks) else ""
-    number = _THREAD.one(
-        db, server=server, repo=repo, issue=where.issue, is_pull=where.is_pull, title=title, updated_at=now
-    )
+    found = _FIND_THREAD.run(db, repo=repo, issue=where.issue).fetchone()
+    if found is None:
+        about = {"server": server, "is_pull": where.is_pull, "title": title, "updated_at": now}
+        _ADD_THREAD.run(db, repo=repo, issue=where.issue, **about)
+        found = _FIND_THREAD.run(db, repo=repo, issue=where.issue).fetchone()
+    number, known_title = found
+    if title not in ("", known_title):
+        _RETITLE.run(db, id=number, title=title)
     return Thread(id=number, server=server, repo=repo, issue=where.issue)
 
 
@@ -195,16 +202,15 @@ _ADD_DELIVERY = Prepared(
 _CORRECT_DELIVERY = Prepared(lambda: Delivery.update(**slots("verdict", "detail")).where(Delivery.id == slot("id")))
 _FIND_REPO = Prepared(lambda: Repo.select(Repo.id).where((Repo.server == slot("server")) & (Repo.name == slot("name"))))
 _ADD_REPO = Prepared(lambda: Repo.insert(**slots("server", "name")).on_conflict_ignore())
-_THREAD = Prepared(
-    lambda: (
-        Thread.insert(**slots("server", "repo", "issue", "is_pull", "title", "updated_at"))
-        .on_conflict(
-            conflict_target=[Thread.repo, Thread.issue],
-            update={Thread.title: Case(None, [(EXCLUDED.title != "", EXCLUDED.title)], Thread.title)},
-        )
-        .returning(Thread.id)
+_FIND_THREAD = Prepared(
+    lambda: Thread.select(Thread.id, Thread.title).where(
+        (Thread.repo == slot("repo")) & (Thread.issue == slot("issue"))
     )
 )
+_ADD_THREAD = Prepared(
+    lambda: Thread.insert(**slots("server", "repo", "issue", "is_pull", "title", "updated_at")).on_conflict_ignore()
+)
+_RETITLE = Prepared(lambda: Thread.update(title=slot("title")).where(Thread.id == slot("id")))
 _WANT_LOOK = Prepared(
     lambda: Thread.update(look_wanted=Thread.look_wanted + 1, desk_wanted=Thread.desk_wanted + 1).where(
         Thread.id == slot("id")

@@ -12,6 +12,7 @@ that no Gitea knows, jobs still open, processes and threads left over.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -107,6 +108,22 @@ class Halves:
         command = [sys.executable, "-P", "-m", "webhook.cli", "worker"]
         with (self.settings.home / "worker.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=dict(self._environ), stdout=log, stderr=log)
+
+    def start_both_as_processes(self) -> None:
+        """`kugetsu serve`: both halves as processes of their own, on a free port."""
+        self._environ = {**self._environ, "KUGETSU_PORT": "0", "KUGETSU_PUBLIC_URL": self.settings.public_url}
+        with (self.settings.home / "serve.log").open("ab") as log:
+            command = [sys.executable, "-P", "-m", "webhook.cli", "serve"]
+            self._process = subprocess.Popen(command, env=dict(self._environ), stdout=log, stderr=log)
+        until = time.monotonic() + PATIENCE
+        pattern = re.compile(r"listening on (http://\S+),")
+        while (found := pattern.search((self.settings.home / "serve.log").read_text())) is None:
+            assert time.monotonic() < until, (self.settings.home / "serve.log").read_text()
+            time.sleep(0.05)
+        self.url = found[1]
+
+    def stop_both_processes(self) -> None:
+        self.signal_worker(signal.SIGTERM)
 
     @property
     def worker_pid(self) -> int | None:

@@ -15,6 +15,7 @@ from functools import partial
 from importlib.metadata import version
 
 from jobs import processes
+from jobs.opencode import AgentMissing
 from jobs.queue import Bells, Lane
 from jobs.sandbox import SandboxUnavailable
 from jobs.worker import WorkerProcess
@@ -30,6 +31,8 @@ WELL, WRONG = 0, 2
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 5.0
 """A half that has not ended by then is killed; nothing it does is lost by that."""
+WORKER_NICENESS = 5
+"""The work gives way to the receiving: a webhook has five seconds to be answered, once. Agents give way to both."""
 STEADY_SECONDS = 30.0
 """A half that has run this long is started again at once when it ends."""
 
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_up_logging(settings)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
-    except (SettingsError, SandboxUnavailable, CannotListen, OSError) as error:
+    except (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, OSError) as error:
         print(f"kugetsu: {error}", file=sys.stderr)
         return WRONG
 
@@ -88,6 +91,7 @@ def _say_hello(missing: Sequence[str], address: str) -> None:
 
 
 def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
+    os.nice(WORKER_NICENESS)
     stop = threading.Event()
     for number in SIGNALS:
         signal.signal(number, lambda *_: stop.set())

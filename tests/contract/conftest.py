@@ -10,12 +10,14 @@ import httpx
 import pytest
 
 from jobs.gitea import Gitea
-from tests.conftest import with_real
+from tests.conftest import GITEA_BIN, with_real
 from tests.contract.openapi import every, load_checkers
 from tests.fakes.gitea import FakeGitea, OnExchange
 from tests.forge_protocol import AnyGitea
 from tests.real.gitea import RealGitea
 
+# It compares with a real Gitea.
+collect_ignore = [] if GITEA_BIN else ["test_fake_is_like_real.py"]
 REPO = "acme/widgets"
 BOT = "kugetsu"
 FAKES = [

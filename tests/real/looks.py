@@ -1,5 +1,6 @@
 """What a person sees who looks at a real Gitea: the looking verbs of the fake, asked of the API."""
 
+import base64
 from typing import Any
 
 from tests.fakes.gitea import Commit, Delivery, Entry, Issue, NotThere, Repo, Review
@@ -91,10 +92,11 @@ class RealLooks:
 
     def file_at(self, repo: str, branch: str, path: str) -> str | None:
         """A file's text on a branch, None when it is not there."""
-        try:
-            return self.admin.text(f"/repos/{repo}/raw/{path}", ref=branch)
+        try:  # not by /raw/, which gives the default branch's file for a branch that is not there
+            found = self.admin.api("GET", f"/repos/{repo}/contents/{path}", ref=branch)
         except NotThere:
             return None
+        return base64.b64decode(found["content"]).decode()
 
     def log(self, repo: str, branch: str) -> list[Commit]:
         """The branch's commits, newest first."""

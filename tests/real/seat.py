@@ -50,12 +50,6 @@ class Seat:
         _raise_for(answer, f"{method} {path} by {self.login}")
         return answer.json() if answer.content else None
 
-    def text(self, path: str, **query: str) -> str:
-        """An answer of the API that is not JSON."""
-        answer = self._api.get(path, params=query or None)
-        _raise_for(answer, f"GET {path} by {self.login}")
-        return answer.text
-
     def every(self, path: str, **query: str | int) -> Iterator[Any]:
         """All items of a list that comes in pages."""
         page = 1

@@ -87,7 +87,7 @@ def pull_of(found: Json, head_repo: Repo) -> Pull:
     return Pull(
         id=found["id"],
         head_repo=head_repo,
-        head_branch=found["head"]["ref"],
+        head_branch=found["head"]["label"],  # `ref` is another one once the branch is gone
         base_branch=found["base"]["ref"],
         head_sha=found["head"]["sha"],
         base_sha=found["base"]["sha"],

@@ -94,8 +94,14 @@ class World:
         return [line for line in running(f"sleep {self.marker}") if "sh -c" not in line]
 
     def clean_up(self) -> None:
-        """End whatever a failed test left."""
+        """End whatever the test left running."""
+        for run_dir in self.root.glob("run-*"):
+            agent.request_stop(run_dir, "the test is over")
+        wait_until("the end of all that the test began", self._all_ended)
+
+    def _all_ended(self) -> bool:
         agent.end_strays(self.lock, self.place)
+        return not agent.is_held(self.lock) and running(self.marker) == []
 
 
 def world(root: Path, kind: str) -> Iterator[World]:

@@ -87,7 +87,7 @@ def test_a_push_creates_a_branch_and_moves_a_pull_request(gitea: FakeGitea, tmp_
     assert (push["total_commits"], push["commits"][0]["modified"], push["pusher"]["login"]) == (1, ["app.py"], "bot")
     assert (sync["before"], sync["after"]) == (push["before"], push["after"])
     assert sync["pull_request"]["changed_files"] == 2
-    assert [entry.type for entry in pull.entries] == ["pull_push"]
+    assert [entry.type for entry in pull.entries] == ["pull_push", "pull_push"]
     assert [entry.type for entry in issue.entries] == ["commit_ref", "pull_ref"]
     assert gitea.file_at(REPO, "kugetsu/issue-1", "app.py") == "print(2)\n"
 
@@ -145,7 +145,7 @@ def test_merging_closes_what_it_names(gitea: FakeGitea, how: str) -> None:
     assert gitea.file_at(REPO, "main", "new.py") == "print(2)\n"
     assert gitea.branches_of(REPO) == {"main": sha}
     assert gitea.issue_of(REPO, 1).state == "closed"
-    assert told(gitea)[-4:] == ["push", "pull_request closed", "issues closed", "delete"]
+    assert told(gitea)[-4:] == ["pull_request closed", "issues closed", "push", "delete"]
     assert [item.payload for item in gitea.deliveries if item.event_type == "issues"][-1]["commit_id"] == sha
 
 
@@ -165,8 +165,8 @@ def test_a_commit_on_the_default_branch_closes_an_issue(gitea: FakeGitea) -> Non
         gitea.open_issue(REPO, "ada", title)
     sha = gitea.push(REPO, "main", {"app.py": "print(2)\n"}, by="ada", message="Fix it\n\nCloses #1, see #2\n")
     assert [issue.state for issue in gitea.issues_of(REPO)] == ["closed", "open"]
-    assert told(gitea)[-2:] == ["push", "issues closed"]
-    assert gitea.deliveries[-1].payload["commit_id"] == sha
+    assert told(gitea)[-2:] == ["issues closed", "push"]
+    assert gitea.deliveries[-2].payload["commit_id"] == sha
 
 
 def test_a_pull_request_can_come_from_a_fork(gitea: FakeGitea, tmp_path: Path) -> None:

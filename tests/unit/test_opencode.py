@@ -53,14 +53,38 @@ def test_the_prelude_makes_a_fresh_home_for_opencode_and_hands_over(tmp_path: Pa
     planted.parent.mkdir(parents=True)
     planted.write_text("evil")
     env = opencode.environment(replace(GIVEN, place=place), OPENCODE)
-    invocation = Invocation(Program("echo", ("/bin/echo",)))
-    said = subprocess.run(invocation.argv(), env=env, capture_output=True, text=True, check=True)
+    invocation = Invocation(Program("opencode", ("/bin/echo",)))
+    said = subprocess.run(invocation.argv(), env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert said.stdout == "run --format json\n"
     config = place.home / ".config/opencode"
     assert sorted(path.name for path in config.iterdir()) == ["node_modules", "package-lock.json"]
     packages = json.loads((config / "package-lock.json").read_text())["packages"]
     assert packages[""]["dependencies"] == {"@opencode-ai/plugin": "*"}
     assert all(Path(env[name]).is_dir() for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TMPDIR"))
+
+
+def test_the_prelude_takes_a_repositorys_agent_files_away_and_git_does_not_mind(tmp_path: Path) -> None:
+    place = Place.at(tmp_path)
+    env = opencode.environment(replace(GIVEN, place=place), OPENCODE)
+
+    def git(*words: str) -> str:
+        argv = ["git", "-C", str(place.tree), *words]
+        return subprocess.run(argv, env={**env, "HOME": "/"}, check=True, capture_output=True, text=True).stdout
+
+    (place.tree / ".opencode/plugin").mkdir(parents=True)
+    for name in (".opencode/plugin/evil.js", "opencode.json", "app.py", "../opencode.jsonc"):
+        (place.tree / name).write_text("tracked\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-q", "-m", "First")
+    (place.tree / "opencode.jsonc").symlink_to("app.py")
+    for name in ("opencode", "mine"):
+        argv = Invocation(Program(name, ("/bin/ls", "-A"))).argv()
+        subprocess.run(argv[: argv.index("run")], env=env, cwd=place.tree, check=True, capture_output=True)
+    assert sorted(path.name for path in place.tree.iterdir()) == [".git", "app.py"]
+    assert not (tmp_path / "opencode.jsonc").exists()
+    assert git("status", "--porcelain") == ""
+    assert git("ls-files").split() == [".opencode/plugin/evil.js", "app.py", "opencode.json"]
 
 
 def test_the_environment_is_a_list_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

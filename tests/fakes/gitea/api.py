@@ -21,12 +21,13 @@ DEFAULT_PAGE, LARGEST_PAGE = 30, 50
 
 
 class ApiError(Exception):
-    """A refusal: its status, and the `message` of its body."""
+    """A refusal: its status, and the `message` of its body; a silent one has no body at all."""
 
-    def __init__(self, status: int, message: str = "") -> None:
+    def __init__(self, status: int, message: str = "", *, silent: bool = False) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.silent = silent
 
 
 def missing() -> ApiError:
@@ -209,6 +210,7 @@ class Api:
             answer = self._serve(request, caller)
         except ApiError as refusal:
             answer = self.error(refusal.status, refusal.message)
+            answer.empty = refusal.silent
         except Refused as refusal:
             answer = self.error(refusal.status, str(refusal))
         except NotThere as problem:

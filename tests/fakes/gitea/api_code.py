@@ -32,7 +32,10 @@ def _branch(call: Call, name: str, sha: str) -> Json:
 
 def list_branches(call: Call) -> Answer:
     names = [ref.removeprefix("refs/heads/") for ref in call.repo.refs if ref.startswith("refs/heads/")]
-    return call.paged(sorted(names), lambda name: _branch(call, name, call.repo.refs[f"refs/heads/{name}"]))
+    found = call.paged(sorted(names), lambda name: _branch(call, name, call.repo.refs[f"refs/heads/{name}"]))
+    if not call.repo.refs:
+        found.body = None  # seen; "null" is what goes over the wire
+    return found
 
 
 def get_branch(call: Call) -> Answer:
@@ -118,7 +121,11 @@ def get_contents(call: Call) -> Answer:
 
 
 def get_raw(call: Call) -> Answer:
-    sha = _sha(call, call.request.query.get("ref") or call.repo.default_branch)
+    """A file's bytes; of a ref that is not there, what the default branch has (seen of 1.26.3)."""
+    try:
+        sha = _sha(call, call.request.query.get("ref") or call.repo.default_branch)
+    except ApiError:
+        sha = _sha(call, call.repo.default_branch)
     data = call.repo.git.file(sha, call.args["path"])
     if data is None:
         raise missing()
@@ -167,6 +174,8 @@ def _blob(call: Call, branch: str, path: str) -> str:
 
 
 def list_commits(call: Call) -> Answer:
+    if not call.repo.refs:
+        raise ApiError(409, "Git Repository is empty.")
     sha = _sha(call, call.request.query.get("sha") or call.repo.default_branch)
     found = call.repo.git.commits(sha, limit=1000)
     return call.paged(found, lambda commit: call.forge.shapes.commit(call.repo, commit))

@@ -5,24 +5,17 @@ from email.parser import BytesParser
 
 from tests.fakes.gitea import issues
 from tests.fakes.gitea.api import NO_CONTENT, Answer, ApiError, Call, Route, missing
-from tests.fakes.gitea.api_issues import C, I, find_entry, within
+from tests.fakes.gitea.api_issues import C, I, find_entry, issue_or_500, within
 from tests.fakes.gitea.api_repos import R
 from tests.fakes.gitea.state import Entry, Issue, User
 
 
 def list_comments(call: Call) -> Answer:
     """All of them, oldest first, never in pages; 500 and not 404 when there is no such issue."""
-    issue, in_time = _issue_or_500(call), within(call)
+    issue, in_time = issue_or_500(call), within(call)
     found = [entry for entry in issue.comments if in_time(entry)]
     headers = {"X-Total-Count": str(len(found)), "Access-Control-Expose-Headers": "X-Total-Count"}
     return Answer(200, [call.forge.shapes.comment(issue, entry) for entry in found], headers)
-
-
-def _issue_or_500(call: Call) -> Issue:
-    issue = call.repo.issues.get(call.number("index"))
-    if issue is None:
-        raise ApiError(500, "")
-    return issue
 
 
 def repo_comments(call: Call) -> Answer:
@@ -35,7 +28,7 @@ def repo_comments(call: Call) -> Answer:
 
 def add_comment(call: Call) -> Answer:
     user, text = call.writing(), call.text("body")
-    issue = _issue_or_500(call)
+    issue = issue_or_500(call)
     if issue.is_locked and not call.may("write"):
         raise ApiError(403, "comment is not allowed on a locked issue")
     entry = issues.comment(call.forge, issue, user, text)

@@ -82,7 +82,7 @@ def edit_issue(call: Call) -> Answer:
 def apply_edit(call: Call, issue: Issue, user: User) -> None:
     """What PATCH of an issue and of a pull request have in common."""
     if issue.user is not user and not call.may("write"):
-        raise ApiError(403, "write permission is required")
+        raise ApiError(403, silent=True)
     if call.get("content_version", int, issue.content_version) != issue.content_version:
         raise ApiError(409, "content version mismatch")
     state = call.get("state", str, "")
@@ -117,13 +117,21 @@ def remove_assignees(call: Call) -> Answer:
     return Answer(200, call.forge.shapes.issue(issue))
 
 
+def issue_or_500(call: Call) -> Issue:
+    """The issue of the path; some handlers take it for a failure of the server that it is not there (seen)."""
+    issue = call.repo.issues.get(call.number("index"))
+    if issue is None:
+        raise ApiError(500, "")
+    return issue
+
+
 def timeline(call: Call) -> Answer:
     """Everything but inline comments, oldest first; X-Total-Count is the size of this page only."""
-    in_time = within(call)
-    entries = [entry for entry in call.issue.entries if in_time(entry)]
+    issue, in_time = issue_or_500(call), within(call)
+    entries = [entry for entry in issue.entries if in_time(entry)]
     kept, headers = call.page(entries, link=False)
     headers["X-Total-Count"] = str(len(kept))
-    return Answer(200, [call.forge.shapes.timeline_entry(call.issue, entry) for entry in kept], headers)
+    return Answer(200, [call.forge.shapes.timeline_entry(issue, entry) for entry in kept], headers)
 
 
 def _reactions(call: Call, on: Issue | Entry) -> Answer:
@@ -132,8 +140,10 @@ def _reactions(call: Call, on: Issue | Entry) -> Answer:
     return Answer(200, [call.forge.shapes.reaction(item) for item in kept] or None, headers)
 
 
-def _react(call: Call, on: Issue | Entry) -> Answer:
+def _react(call: Call, issue: Issue, on: Issue | Entry) -> Answer:
     user, content = call.writing(), call.get("content", str, "")
+    if issue.is_locked and not call.may("write"):
+        raise ApiError(403, "no permission to change reaction")
     if content not in ALLOWED_REACTIONS:
         raise ApiError(403, f"'{content}' is not an allowed reaction")
     reaction, new = issues.react(call.forge, on, user, content)
@@ -161,7 +171,7 @@ def issue_reactions(call: Call) -> Answer:
 
 
 def react_issue(call: Call) -> Answer:
-    return _react(call, call.issue)
+    return _react(call, call.issue, call.issue)
 
 
 def unreact_issue(call: Call) -> Answer:
@@ -173,7 +183,7 @@ def comment_reactions(call: Call) -> Answer:
 
 
 def react_comment(call: Call) -> Answer:
-    return _react(call, find_entry(call)[1])
+    return _react(call, *find_entry(call))
 
 
 def unreact_comment(call: Call) -> Answer:

@@ -36,7 +36,9 @@ def list_pulls(call: Call) -> Answer:
     found = [issue for issue in found if not head or parts(issue).head_branch == head.rpartition(":")[2]]
     wanted = {int(text) for text in query.get("labels", "").split(",") if text.isdigit()}
     found = [issue for issue in found if wanted <= {label.id for label in issue.labels}]
-    return call.paged(_sorted(found, query.get("sort", "")), lambda issue: shape(call, issue))
+    rights = access.permissions_of(call.repo, call.caller.user)
+    found = _sorted(found, query.get("sort", ""))
+    return call.paged(found, lambda issue: call.forge.shapes.pull_in_list(issue, rights))
 
 
 def _sorted(found: Sequence[Issue], how: str) -> Sequence[Issue]:

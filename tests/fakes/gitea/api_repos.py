@@ -120,7 +120,8 @@ def is_collaborator(call: Call) -> Answer:
 
 
 def collaborators(call: Call) -> Answer:
-    people = [call.forge.state.user(login) for login in call.repo.collaborators]
+    direct = [login for login, standing in call.repo.collaborators.items() if standing != "team-write"]
+    people = [call.forge.state.user(login) for login in direct]
     return call.paged(people, lambda user: call.forge.shapes.user(user) or {})
 
 

@@ -15,6 +15,7 @@ from tests.fakes.gitea.state import Repo, User
 SERVICES = "info/refs|git-upload-pack|git-receive-pack"
 PATH = re.compile(rf"/(?P<name>[^/]+/[^/]+?)(?:\.git)?/(?P<service>{SERVICES})")
 LIMIT = 120.0
+ARCHIVED = "This repo is archived. You can view files and clone it, but cannot push or open issues/pull-requests."
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class GitHttp:
             return _text(404, "Repository not found")
         needs = write or repo.private
         if caller.token and needs and not access.scope_allows(caller.token, "repository", write=write):
-            return _text(403, "token does not have the required scope")
+            return _text(403, "Forbidden")
         if repo.archived and write:
-            return _text(403, "This repo is archived. You can view files and clone it, but cannot push.")
+            return _text(403, ARCHIVED)
         return Visit(request, repo, service, caller)
 
     def _push(self, visit: Visit) -> Answer:

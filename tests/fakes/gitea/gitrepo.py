@@ -15,12 +15,16 @@ Files = Mapping[str, str | bytes | None]
 
 # Gitea refuses pushes in this hook, and what git then prints is what a bot gets to see.
 PRE_RECEIVE = """#!/bin/sh
+refuse() {
+  printf '\\nerror:\\nerror: %s\\nerror:\\n' "$1" >&2
+  exit 1
+}
 while read -r old new ref; do
   if [ -n "$FAKE_REFUSAL" ]; then
-    echo "" >&2; echo "Gitea: $FAKE_REFUSAL" >&2; exit 1
+    refuse "$FAKE_REFUSAL"
   fi
   case " $FAKE_PROTECTED " in
-    *" $ref "*) echo "" >&2; echo "Gitea: Not allowed to push to protected branch ${ref#refs/heads/}" >&2; exit 1;;
+    *" $ref "*) refuse "Not allowed to push to protected branch ${ref#refs/heads/}";;
   esac
 done
 """
@@ -132,7 +136,8 @@ class BareRepo:
     def commits(self, *revisions: str, limit: int = 50) -> list[Commit]:
         """The commits that `git log` gives, newest first, with the paths each of them touched."""
         shape = "%x1e%H%x1f%an%x1f%ae%x1f%cn%x1f%ce%x1f%cI%x1f%B%x1f"
-        wanted = [f"--format={shape}", "--name-status", "--no-renames", f"--max-count={limit}"]
+        how = ["--name-status", "--no-renames", "--diff-merges=first-parent"]
+        wanted = [f"--format={shape}", *how, f"--max-count={limit}"]
         out = self.run("-c", "core.quotePath=false", "log", *wanted, *revisions, "--").decode(errors="replace")
         return [_commit(record) for record in out.split("\x1e")[1:]]
 

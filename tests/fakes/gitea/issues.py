@@ -9,6 +9,7 @@ from tests.fakes.gitea import labels as labelling
 from tests.fakes.gitea.forge import Forge
 from tests.fakes.gitea.state import Attachment, Entry, Issue, Label, Reaction, Repo, User
 
+CLOSING = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+#(\d+)\b", re.IGNORECASE)
 REFERENCE = re.compile(r"(?:^|(?<=[\s(\[]))#(\d+)\b")
 
 
@@ -50,7 +51,9 @@ def edit(forge: Forge, issue: Issue, doer: User, *, title: str | None, body: str
         forge.announce(issue, doer, "edited", changes=forge.changes(title=old))
     if body is not None and body != issue.body:
         old, issue.body = issue.body, body
-        _changed(forge, issue)
+        issue.content_version += 1
+        issue.updated_at = forge.state.now()
+        forge.state.touch()
         mention(forge, issue, doer, body)
         forge.announce(issue, doer, "edited", changes=forge.changes(body=old))
 
@@ -90,14 +93,15 @@ def edit_comment(forge: Forge, issue: Issue, entry: Entry, doer: User, *, text: 
     if text == entry.body:
         return
     old, entry.body = entry.body, text
-    entry.updated_at = forge.state.now()
-    _changed(forge, issue)
+    entry.updated_at = issue.updated_at = forge.state.now()
+    forge.state.touch()
     forge.announce_comment(issue, entry, doer, action="edited", old=old)
 
 
 def delete_comment(forge: Forge, issue: Issue, entry: Entry, doer: User) -> None:
     issue.entries.remove(entry)
-    _changed(forge, issue)
+    issue.updated_at = forge.state.now()
+    forge.state.touch()
     forge.announce_comment(issue, entry, doer, action="deleted")
 
 
@@ -128,18 +132,19 @@ def attach(forge: Forge, on: Issue | Entry, name: str, data: bytes) -> Attachmen
 def mention(forge: Forge, issue: Issue, doer: User, text: str, *, kind: str = "") -> None:
     """Leaves a cross reference on each issue that the text names by `#n` (facts, section 6.5)."""
     kind = kind or ("pull_ref" if issue.pull else "issue_ref")
+    closing = set(closed_by(text)) if issue.pull else set()
     for target in referred(issue.repo, text):
         if target is not issue:
-            forge.note(target, kind, doer, ref_issue=issue, ref_action="")
+            action = "closes" if target.number in closing else "none"
+            forge.note(target, kind, doer, ref_issue=issue, ref_action=action)
+
+
+def closed_by(text: str) -> list[int]:
+    """The numbers that a text closes by keyword, each once (facts, section 6.6)."""
+    return list(dict.fromkeys(int(found) for found in CLOSING.findall(text)))
 
 
 def referred(repo: Repo, text: str) -> Iterable[Issue]:
     """The issues of this repository that a text names."""
     numbers = dict.fromkeys(int(number) for number in REFERENCE.findall(text))
     return [repo.issues[number] for number in numbers if number in repo.issues]
-
-
-def _changed(forge: Forge, issue: Issue) -> None:
-    issue.content_version += 1
-    issue.updated_at = forge.state.now()
-    forge.state.touch()

@@ -47,6 +47,8 @@ class PersonVerbs(PlaceVerbs):
     def comment(self, repo: str, n: Number, text: str, by: str) -> Entry:
         with self.forge.state.lock:
             issue, doer = self._at(repo, n, by, "read")
+            if issue.is_locked and not access.may(issue.repo, doer, "write"):
+                raise PermissionError(f"{by} may not comment on #{issue.number}, which is locked")
             return issues.comment(self.forge, issue, doer, text)
 
     def edit_comment(self, repo: str, comment: int | Entry, text: str, by: str) -> None:

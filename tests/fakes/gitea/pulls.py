@@ -1,7 +1,6 @@
 """What can happen to a pull request."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from tests.fakes.gitea.forge import Forge
 from tests.fakes.gitea.gitrepo import GitError
 from tests.fakes.gitea.state import Entry, Issue, Label, Pull, Repo, Review, User
 
-CLOSING = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+#(\d+)\b", re.IGNORECASE)
 MERGE_STYLES = ("merge", "rebase", "rebase-merge", "squash", "fast-forward-only")
 
 
@@ -53,6 +51,7 @@ def open_pull(
     repo.issues[number] = issue
     issue.assignees = list(people)
     measure(issue)
+    _note_push(forge, issue, doer, pull.merge_base)
     issues.mention(forge, issue, doer, f"{draft.title}\n{draft.body}")
     forge.announce(issue, doer, "opened")
     if named:
@@ -92,13 +91,18 @@ def head_moved(forge: Forge, issue: Issue, doer: User, new: str) -> None:
     pull, old = _pull(issue), _pull(issue).head_sha
     pull.head_sha = new
     measure(issue)
-    git = issue.repo.git
-    shas = git.line("rev-list", f"{old}..{new}").split()
-    forced = not git.is_ancestor(old, new)
-    body = {"is_force_push": forced, "commit_ids": [old, new] if forced else shas[::-1]}
-    forge.note(issue, "pull_push", doer, json.dumps(body, separators=(",", ":")))
+    _note_push(forge, issue, doer, old)
     more = {"before": old, "after": new} if forge.dialect.gitea(27) else {}
     forge.announce(issue, doer, "synchronized", kind="sync", **more)
+
+
+def _note_push(forge: Forge, issue: Issue, doer: User, old: str) -> None:
+    """The timeline's row for the commits that came since `old`."""
+    git, new = issue.repo.git, _pull(issue).head_sha
+    forced = bool(old) and not git.is_ancestor(old, new)
+    commits = git.line("rev-list", "--reverse", new, *([f"^{old}"] if old else [])).split()
+    body = {"is_force_push": forced, "commit_ids": [old, new] if forced else commits}
+    forge.note(issue, "pull_push", doer, json.dumps(body, separators=(",", ":")))
 
 
 def set_base(forge: Forge, issue: Issue, doer: User, base: str) -> None:
@@ -116,7 +120,8 @@ def merge(forge: Forge, issue: Issue, doer: User, *, how: str = "merge", message
     base = repo.branch(pull.base_branch)
     if base is None:
         raise Conflict(f"{pull.base_branch} is gone")
-    text = message or f"Merge pull request '{issue.title}' (#{issue.number}) from {pull.head_branch}"
+    branches = f"from {pull.head_branch} into {pull.base_branch}"
+    text = message or f"Merge pull request '{issue.title}' (#{issue.number}) {branches}"
     made = repo.git.merge(base, pull.head_sha, forge.shapes.ident(doer), text, how)
     if made is None:
         raise Conflict(f"{pull.head_branch} does not merge into {pull.base_branch}")
@@ -129,8 +134,8 @@ def merge(forge: Forge, issue: Issue, doer: User, *, how: str = "merge", message
 
 
 def close_named(forge: Forge, repo: Repo, doer: User, text: str, commit: str) -> None:
-    """Closes the issues that a text closes by keyword (facts, section 6.6)."""
-    for number in dict.fromkeys(int(found) for found in CLOSING.findall(text)):
+    """Closes the issues that a text closes by keyword."""
+    for number in issues.closed_by(text):
         issue = repo.issues.get(number)
         if issue and not issue.pull:
             issues.set_open(forge, issue, doer, is_open=False, commit=commit)

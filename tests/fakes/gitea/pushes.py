@@ -1,5 +1,6 @@
 """What Gitea does after refs moved, whoever moved them: events, pull requests, closing keywords."""
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -41,11 +42,17 @@ def merge_pull(
 ) -> str:
     """Merges, pushes the base, closes what the pull request names; raises `pulls.Conflict`."""
     repo, pull = issue.repo, issue.pull
-    made = move_refs(forge, repo, doer, lambda: pulls.merge(forge, issue, doer, how=how, message=message))
-    forge.announce(issue, doer, "closed")
-    said = "\n".join([issue.title, issue.body, *(entry.body for entry in issue.comments)])
-    pulls.close_named(forge, repo, doer, said, made)
+
+    def act() -> str:
+        made = pulls.merge(forge, issue, doer, how=how, message=message)
+        forge.announce(issue, doer, "closed")
+        said = "\n".join([issue.title, issue.body, *(entry.body for entry in issue.comments)])
+        pulls.close_named(forge, repo, doer, said, made)
+        return made
+
+    made = move_refs(forge, repo, doer, act)
     if delete and pull:
+        forge.note(issue, "delete_branch", doer, old_ref=pull.head_branch)
         delete_branch(forge, pull.head_repo, doer, pull.head_branch)
     return made
 
@@ -103,9 +110,9 @@ class Push:
         if old == ZERO:
             self._created(branch, "branch", new)
         commits = self._new_commits(branch, move)
-        self._announce(f"refs/heads/{branch}", move, commits)
         for commit in reversed(commits):
             self._follow_references(branch, commit)
+        self._announce(f"refs/heads/{branch}", move, commits)
         self._update_pulls(branch, new)
 
     def _tag_moved(self, tag: str, move: tuple[str, str]) -> None:
@@ -143,9 +150,11 @@ class Push:
 
     def _follow_references(self, branch: str, commit: Commit) -> None:
         """A commit that names an issue leaves a trace there, and on the default branch may close it."""
-        title = commit.message.partition("\n")[0]
+        title = html.escape(commit.message.partition("\n")[0])
+        link = f'<a href="/{self.repo.full_name}/commit/{commit.sha}">{title}</a>'
         for issue in issues.referred(self.repo, commit.message):
-            self.forge.note(issue, "commit_ref", self.doer, title, ref_commit_sha=commit.sha)
+            if not (issue.pull and issue.pull.merge_commit_sha == commit.sha):
+                self.forge.note(issue, "commit_ref", self.doer, link, ref_commit_sha=commit.sha)
         if branch == self.repo.default_branch:
             pulls.close_named(self.forge, self.repo, self.doer, commit.message, commit.sha)
 

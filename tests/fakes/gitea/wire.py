@@ -196,13 +196,21 @@ class Shapes:
             "type": hook.type,
             "branch_filter": hook.branch_filter,
             "config": {"content_type": hook.content_type, "url": hook.url},
-            "events": list(hook.events),
+            "events": self._hook_events(hook),
             "authorization_header": "" if self.dialect.gitea(27) else hook.authorization_header,
             "active": hook.active,
             "updated_at": stamp(hook.updated_at),
             "created_at": stamp(hook.created_at),
         }
         return shape | ({"name": hook.name} if self.dialect.gitea(26) else {})
+
+    def _hook_events(self, hook: Hook) -> list[str]:
+        """The types a hook listens to; Gitea 1.26.3 names the three kinds of review by one word (seen)."""
+        if not self.dialect.gitea(26):
+            return list(hook.events)
+        review = "pull_request_review_"
+        kinds = (f"{review}approved", f"{review}rejected", f"{review}comment")
+        return list(dict.fromkeys("pull_request_review" if kind in kinds else kind for kind in hook.events))
 
     def pushed_commit(self, repo: Repo, commit: Commit) -> Json:
         """A commit as push events and branches show it."""

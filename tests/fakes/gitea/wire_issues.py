@@ -100,7 +100,7 @@ class IssueShapes(Shapes):
             "new_ref": "",
             "ref_issue": None,
             "ref_comment": None,
-            "ref_action": "",
+            "ref_action": "none",
             "ref_commit_sha": "",
             "review_id": 0,
             "label": self.label(issue.repo, entry.label) if entry.label else None,
@@ -119,7 +119,7 @@ class IssueShapes(Shapes):
         return details
 
     def pull(self, issue: Issue, rights: dict[str, bool] | None = None) -> Json:
-        """A pull request; `rights` are the caller's in the base repository (a webhook shows a reader's)."""
+        """A pull request; `rights` are those of the caller, or of whoever caused the webhook."""
         pull = issue.pull
         if pull is None:
             raise ValueError(f"#{issue.number} is no pull request")
@@ -158,14 +158,28 @@ class IssueShapes(Shapes):
         }
         return shape | self._pull_ends(issue, rights or READER) | self._version(issue)
 
+    def pull_in_list(self, issue: Issue, rights: dict[str, bool]) -> Json:
+        """As `pull`, but lists say less (seen of 1.26.3)."""
+        shape = self.pull(issue, rights)
+        if self.dialect.gitea(26):
+            for name in ("additions", "deletions", "changed_files"):
+                del shape[name]
+            for name in ("assignees", "requested_reviewers", "requested_reviewers_teams"):
+                shape[name] = shape[name] or None
+            shape["merged_by"] = None
+        return shape
+
     def _pull_ends(self, issue: Issue, rights: dict[str, bool]) -> Json:
         pull = issue.pull
         if pull is None:
             return {}
         base = issue.repo.branch(pull.base_branch) if issue.state == "open" else pull.base_sha
+        head = self._pull_end(pull.head_repo, pull.head_branch, pull.head_sha, rights)
+        if pull.head_repo.branch(pull.head_branch) is None:
+            head["ref"] = f"refs/pull/{issue.number}/head"
         return {
             "base": self._pull_end(issue.repo, pull.base_branch, base or pull.base_sha, rights),
-            "head": self._pull_end(pull.head_repo, pull.head_branch, pull.head_sha, rights),
+            "head": head,
             "merge_base": pull.merge_base,
             "due_date": None,
             "created_at": stamp(issue.created_at),
