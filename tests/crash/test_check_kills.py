@@ -6,7 +6,7 @@ from tests.crash.test_kills import kill, kill_agents
 from tests.fakes.gitea import FakeGitea
 from tests.world import PATIENCE, World
 
-SLOW = "touch $KUGETSU_TEMP_DIR/begun-$$; while [ ! -e $KUGETSU_TEMP_DIR/go ]; do sleep 0.05; done"
+SLOW = "touch $KUGETSU_TEMP_DIR/begun-$(date +%s%N); while [ ! -e $KUGETSU_TEMP_DIR/go ]; do sleep 0.05; done"
 CHECK = f"verify = '''\n{SLOW}\necho x >>report.txt\n'''"
 SETUP = f"setup = '''\necho x >>installed.txt\n{SLOW}\n'''"
 
@@ -113,8 +113,8 @@ def test_a_setup_that_was_lost_runs_again_before_the_agent(world: World) -> None
 def test_a_worker_killed_before_red_reached_the_agent_tells_it_afterwards(world: World) -> None:
     fake = world.gitea
     assert isinstance(fake, FakeGitea)
-    red = 'test "$(grep -c fixed app.py)" = 2 || { echo "stub: append app.py \\\\nfixed"; exit 3; }'
-    world.repository_says(f"verify = '''\ntouch $KUGETSU_TEMP_DIR/begun-$$\n{red}\n'''")
+    red = 'grep -q fixedfixed app.py || { echo "stub: append app.py fixed"; exit 3; }'
+    world.repository_says(f"verify = '''\ntouch $KUGETSU_TEMP_DIR/begun-$(date +%s%N)\n{red}\n'''")
     issue = world.issue("Crash on empty input", "stub: wait go\nstub: append app.py fixed")
     world.label(issue, "kugetsu/code")
     world.wait_for_agents(1)
