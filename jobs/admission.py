@@ -9,42 +9,63 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from jobs import recipe_sentences, repofile, sentences
+from jobs import endings, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
 from jobs.gitea import Denied, GiteaMissing
 from jobs.outgoing import last_look
+from jobs.pulls import numbers_of
+from jobs.pulls import refusal as pull_refusal
 from jobs.queue import Lane
 from jobs.repofile import RepoFile
+from jobs.reviewers import PART
 from jobs.servers import Forge
 from jobs.tasks import Recipe, base_of
 from jobs.wiring import Wiring
 from models import grammar, ledger, store, threads
+from models.closing import CLOSED, MERGED
 from models.events import Person
-from models.gathering import recipe_of
-from models.intake import UNCLEAR, NewAsk, is_ask_label
+from models.gathering import own_verb
+from models.intake import SCOPE, UNCLEAR, Look, NewAsk, is_ask_label
 from models.moves import State
 from models.tables import Ask, Job, Thread
-from models.wire import TimelineEntry
+from models.wire import Issue, TimelineEntry
 
 log = logging.getLogger(__name__)
 
+BUILT_IN = frozenset(f"{SCOPE}{recipe}" for recipe in Recipe)
+"""Labels that ask for a recipe that is the same everywhere."""
+
+SILENT = frozenset({CLOSED, MERGED, PART})
+"""Verbs that nobody typed as a command."""
+
 
 def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
-    """Read the issue's labels as state: one that asks, and whose latest appearance is not known yet, is an ask of
-    whoever the timeline says put it there.
+    """Read the issue as state, and its pull request: a label that asks, and whose latest appearance is not known yet,
+    is an ask of whoever the timeline says put it there; so is having closed it. Then hear the reviewers.
     """
-    repo, number = thread.repo.name, thread.issue
-    asking = {label.name for label in forge.gitea.issue_labels(repo, number) if is_ask_label(label.name)}
-    if asking:
-        latest = _latest(forge.gitea.timeline(repo, number), asking)
-        issue = forge.gitea.issue(repo, number)
-        Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
-        for entry in latest if issue.state == "open" else ():
-            ask = _label_ask(entry)
-            if entry.user is not None and entry.user.id != forge.bot.id:
-                with wiring.db.atomic():
-                    store.add_ask(wiring.db, thread, ask, thread.server, None)
+    for number in numbers_of(thread):
+        issue = forge.gitea.issue(thread.repo.name, number)
+        if number == thread.issue:
+            Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
+        for ask in _asks_of(wiring, forge, thread, issue):
+            where = Look(thread.repo.name, number, issue.is_pull)
+            with wiring.db.atomic():
+                home = store.home_of(wiring.db, thread.server, where, ask.verb, now=wiring.clock())
+                store.add_ask(wiring.db, home, ask, thread.server, None, said_on=number)
+    reviewers.look(wiring, forge, thread)
     threads.look_done(wiring.db, thread)
+
+
+def _asks_of(wiring: Wiring, forge: Forge, thread: Thread, issue: Issue) -> list[NewAsk]:
+    """What the state of an issue or pull request asks: its labels while it is open, and its having been closed."""
+    repo, asking = thread.repo.name, {name for name in issue.label_names if is_ask_label(name)}
+    if issue.state == "open":
+        latest = _latest(forge.gitea.timeline(repo, issue.number), asking) if asking else []
+        file = repofile.current(wiring, forge, thread.repo) if asking - BUILT_IN else RepoFile()
+        theirs = [entry for entry in latest if entry.user is not None and entry.user.id != forge.bot.id]
+        return [_label_ask(entry, file) for entry in theirs]
+    ending = endings.ending_in(forge.gitea.timeline(repo, issue.number))
+    return [ending] if ending else []
 
 
 def _latest(timeline: list[TimelineEntry], asking: set[str]) -> list[TimelineEntry]:
@@ -53,33 +74,51 @@ def _latest(timeline: list[TimelineEntry], asking: set[str]) -> list[TimelineEnt
     return [entry for name, entry in added.items() if name in asking]
 
 
-def _label_ask(entry: TimelineEntry) -> NewAsk:
+def _label_ask(entry: TimelineEntry, file: RepoFile) -> NewAsk:
     name = entry.label.name.partition("/")[2] if entry.label else ""
     user = entry.user
     return NewAsk(
         key=f"label:{entry.id}",
-        verb=name if name in set(Recipe) else f"recipe:{name}",
+        verb=name if name in set(Recipe) else own_verb(name, reviews=base_of(name, file) is Recipe.REVIEW),
         author=Person(user.id, user.login) if user else Person(-1, ""),
         said_at=entry.created_at.timestamp(),
+        entry_id=entry.id,
     )
 
 
 def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
     """Admit, refuse or answer one ask, and say so to the person who made it."""
+    if ask.verb in SILENT or not _still_said(forge, thread, ask):
+        _decide_silently(wiring, forge, thread, ask)
+        return
     file = repofile.current(wiring, forge, thread.repo)
     refusal = _refusal(wiring, forge, thread, ask, file)
     if refusal is not None:
         _refuse(wiring, forge, thread, ask, refusal)
         return
-    _tell_of_trouble(wiring, forge, thread)
+    _tell_of_trouble(wiring, forge, thread, ask)
     if ask.verb in ("cancel", "status", "help", UNCLEAR):
         _react(forge, thread, ask, "eyes")
         _answer(wiring, forge, thread, ask)
         return
-    recipe = recipe_of(ask.verb, wiring.db, thread)
-    threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base_of(recipe, file) or Recipe.CODE)
+    base = base_of(ledger.job_of(wiring.db, ask.job_id or 0).recipe, file)
+    threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE)
     wiring.bells.ring(Lane.AGENTS)
     _react(forge, thread, ask, "eyes")
+
+
+def _still_said(forge: Forge, thread: Thread, ask: Ask) -> bool:
+    return ask.comment_id is None or forge.gitea.has_comment(thread.repo.name, ask.comment_id)
+
+
+def _decide_silently(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
+    """What nobody waits to be answered on."""
+    if ask.verb in (CLOSED, MERGED):
+        endings.follow(wiring, forge, thread, ask)
+    elif ask.verb == PART:
+        threads.answered(wiring.db, ask, "part of a review")
+    else:
+        threads.withdraw(wiring.db, ask, "its comment was deleted", now=wiring.clock())
 
 
 def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
@@ -90,7 +129,7 @@ def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoF
     if ask.job_id is None:
         return None
     job = ledger.job_of(wiring.db, ask.job_id)
-    cannot = _cannot(thread, job.recipe, file)
+    cannot = _cannot(wiring, forge, thread, job.recipe, file)
     if cannot is not None:
         return cannot
     limit = wiring.settings.queue_limit
@@ -100,7 +139,7 @@ def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoF
     return None
 
 
-def _cannot(thread: Thread, recipe: str, file: RepoFile) -> str | None:
+def _cannot(wiring: Wiring, forge: Forge, thread: Thread, recipe: str, file: RepoFile) -> str | None:
     """Why this recipe cannot be done on this thread, or None."""
     match base_of(recipe, file):
         case None:
@@ -108,37 +147,39 @@ def _cannot(thread: Thread, recipe: str, file: RepoFile) -> str | None:
         case Recipe.REVIEW if not thread.is_pull:
             return recipe_sentences.needs_a_pull()
         case Recipe.CODE if thread.is_pull:
-            return sentences.no_pulls()
+            return pull_refusal(wiring, forge, thread)
         case _:
             return None
 
 
 def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
     """Why this person may not ask, or None. A signed comment event says of its sender whether they may push
-    (facts, 3.3); for all else Gitea is asked.
+    (facts, 3.3); for all else Gitea is asked. To be named in the settings is not enough on somebody's pull request.
     """
     if ask.author_id == forge.bot.id:
         return "I do not ask myself."
-    if ask.author.lower() in wiring.settings.allow_users | file.allow_users or ask.may_write:
+    named = not thread.is_pull and ask.author.lower() in wiring.settings.allow_users | file.allow_users
+    if named or ask.may_write:
         return None
     answer = forge.gitea.may_write(thread.repo.name, ask.author)
     return answer.reason if isinstance(answer, Denied) else None
 
 
-def _tell_of_trouble(wiring: Wiring, forge: Forge, thread: Thread) -> None:
-    """Say on the issue that the repository's file is broken, once for each version of it."""
+def _tell_of_trouble(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
+    """Say where it was asked that the repository's file is broken, once for each version of it."""
     trouble = repofile.trouble(wiring, thread.repo)
     if trouble is not None:
         mark = sentences.marker(0, f"file-{trouble.version[:16]}")
-        say(wiring, forge, thread, mark, recipe_sentences.repo_file_broken(repofile.PATH, trouble.problem, mark))
+        text = recipe_sentences.repo_file_broken(repofile.PATH, trouble.problem, mark)
+        say(wiring, forge, (thread.repo.name, ask.said_on), mark, text)
 
 
 def _refuse(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, reason: str) -> None:
     log.info("job=%s repo=%s issue=%s refused %s: %s", ask.job_id, thread.repo.name, thread.issue, ask.author, reason)
     _react(forge, thread, ask, "-1")
-    if not threads.refused_before(wiring.db, ask):
+    if not threads.refused_before(wiring.db, ask, reason):
         text = sentences.refusal(ask.id, ask.author, reason)
-        say(wiring, forge, thread, sentences.marker(0, f"refused-{ask.id}"), text)
+        say(wiring, forge, (thread.repo.name, ask.said_on), sentences.marker(0, f"refused-{ask.id}"), text)
     threads.refuse(wiring.db, ask, reason, now=wiring.clock())
 
 
@@ -146,14 +187,15 @@ def _answer(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
     text = _cancel(wiring, thread, ask) if ask.verb == "cancel" else _told(wiring, forge, thread, ask)
     if text:
         full = sentences.answer(ask.id, ask.author, text)
-        say(wiring, forge, thread, sentences.marker(0, f"answer-{ask.id}"), full)
+        say(wiring, forge, (thread.repo.name, ask.said_on), sentences.marker(0, f"answer-{ask.id}"), full)
     threads.answered(wiring.db, ask, ask.verb)
 
 
 def _cancel(wiring: Wiring, thread: Thread, ask: Ask) -> str:
     """Cancel all that is open here. Each job tells of its end itself, so there is only something to say of none."""
     mine = threads.open_jobs(wiring.db, thread.id)
-    done = [ledger.request_cancel(wiring.db, job.id, ask.author, now=wiring.clock()) for job in mine]
+    why = sentences.cancelled_by(ask.author)
+    done = [ledger.request_cancel(wiring.db, job.id, ask.author, now=wiring.clock(), why=why) for job in mine]
     return "" if any(done) else sentences.nothing_to_cancel()
 
 
@@ -169,9 +211,11 @@ def _told(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str:
             return ask.instructions
 
 
-def say(wiring: Wiring, forge: Forge, thread: Thread, mark: str, text: str) -> int:
-    """Post a comment, unless one with this mark is there already; its id."""
-    repo, number = thread.repo.name, thread.issue
+def say(wiring: Wiring, forge: Forge, where: tuple[str, int], mark: str, text: str) -> int:
+    """Post a comment, unless one with this mark is there already; its id. `where` is a repository and the number of an
+    issue or pull request.
+    """
+    repo, number = where
     found = forge.gitea.find_comment(repo, number, mark, forge.bot.id)
     return (found or forge.gitea.add_comment(repo, number, last_look(text, wiring.redactor))).id
 

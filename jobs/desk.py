@@ -8,12 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs import admission
+from jobs import admission, freeing, pulls
 from jobs.gitea import GiteaError
 from jobs.queue import Lane
 from jobs.report import Reporter
 from jobs.wiring import Wiring
-from jobs.workspace import FetchFailed, MirrorBusy, PushFailed
+from jobs.workspace import FetchFailed, MirrorBusy, PushFailed, Workspace
 from models import threads
 from models.tables import Thread
 
@@ -27,9 +27,10 @@ LONGEST_PAUSE_SECONDS = 300.0
 class Desk:
     """Sees to every thread that wants it; `look` is what a ring calls."""
 
-    def __init__(self, wiring: Wiring, reporter: Reporter) -> None:
+    def __init__(self, wiring: Wiring, reporter: Reporter, workspace: Workspace) -> None:
         self._wiring = wiring
         self._reporter = reporter
+        self._workspace = workspace
 
     def look(self) -> None:
         """See to threads until none is due. One ring wakes one worker, who wakes the next while there is more."""
@@ -54,11 +55,15 @@ class Desk:
 
     def _attend(self, thread: Thread) -> None:
         forge = self._wiring.forges[thread.server]
-        if thread.look_wanted > thread.look_seen:
+        looks = thread.look_wanted > thread.look_seen
+        if thread.is_pull and (looks or threads.pending_asks(self._wiring.db, thread.id)):
+            pulls.send_home(self._wiring, forge, thread)
+        if looks:
             admission.look(self._wiring, forge, thread)
         for ask in threads.pending_asks(self._wiring.db, thread.id):
             admission.decide(self._wiring, forge, thread, ask)
         self._reporter.publish(forge, thread)
+        freeing.free(self._wiring, self._workspace, forge, thread)
 
     def _put_off(self, thread: Thread, problem: str) -> None:
         pause = pause_after(thread.desk_failures)

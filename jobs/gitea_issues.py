@@ -99,6 +99,14 @@ class GiteaIssues(GiteaHttp):
             return None
         return None if answer.status == HTTPStatus.NO_CONTENT else answer.read(Comment)
 
+    def has_comment(self, repo: str, comment_id: int) -> bool:
+        """Whether the comment, plain or of a review, is still there."""
+        try:
+            self.request("GET", f"{repo_path(repo)}/issues/comments/{comment_id}")
+        except GiteaMissing:
+            return False
+        return True
+
     def add_comment(self, repo: str, n: int, body: str) -> Comment:
         """A new comment. GiteaRefused on a locked issue without write access; GiteaRejected when archived."""
         with self._issue_looked_for(repo, n):

@@ -4,7 +4,7 @@ Facts: Gitea's routers/api/v1/repo/pull_review.go and issue_comment_attachment.g
 holds here too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,12 +37,12 @@ class ReviewDraft:
 class GiteaReviews(GiteaIssues):
     """The verbs of `jobs.gitea.Gitea` that are about reviews and attachments."""
 
-    def reviews(self, repo: str, n: int) -> Iterator[Review]:
-        """The reviews of a pull request, oldest first; of pending ones only our own."""
-        return self.pages(Review, f"{repo_path(repo)}/pulls/{n}/reviews")
+    def reviews(self, repo: str, n: int) -> list[Review]:
+        """The reviews of a pull request that were sent, oldest first; requests for one are among them."""
+        return list(self.pages(Review, f"{repo_path(repo)}/pulls/{n}/reviews"))
 
     def review_comments(self, repo: str, n: int, review: int) -> list[ReviewComment]:
-        """The remarks on lines that one review made."""
+        """The comments on lines of one review (this list has no pages)."""
         path = f"{repo_path(repo)}/pulls/{n}/reviews/{review}/comments"
         return [item for item in self.request("GET", path).read_list(ReviewComment) if item is not None]
 

@@ -14,6 +14,9 @@ from jobs.remote import ServerRefused
 from jobs.standing import Target, WorkspaceRefused
 from jobs.workspace import Opened, Workspace, fetch
 
+READING: Final = "reading"
+"""The purpose of such a place."""
+
 log: Final = logging.getLogger(__name__)
 
 

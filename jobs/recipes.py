@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from peewee import Field
 
-from jobs import handed, remarks, repofile
+from jobs import handed, pulls, remarks, repofile
 from jobs.mirror import Mirror
-from jobs.pull_place import open_pull
+from jobs.pull_place import READING, open_pull
 from jobs.remarks import Ground, Placed
-from jobs.report import branch_of, target_of
+from jobs.report import target_of
 from jobs.servers import Forge
 from jobs.tasks import PullScope, Recipe
 from jobs.wiring import Wiring
@@ -69,7 +69,7 @@ class Recipes:
         """Where the job works. Raises `GiteaError`; WorkspaceRefused where there is nothing to work on."""
         repo = thread.repo.name
         if not reads_pull(thread, job):
-            return target_of(forge, thread, forge.gitea.repo(repo).default_branch)
+            return target_of(forge, thread, pulls.base_of(forge, thread))
         pull = forge.gitea.pull(repo, thread.issue)
         if job.base == Recipe.REVIEW and pull.state == "closed" and not job.review:
             raise WorkspaceRefused("The pull request is closed. Reopen it to have it reviewed.")
@@ -81,7 +81,7 @@ class Recipes:
             token=forge.token,
             base=pull.base.ref,
             branch=f"kugetsu/reading-{thread.issue}",
-            purpose="reading",
+            purpose=READING,
         )
 
     def open(self, errand: Errand) -> Opened:
@@ -92,7 +92,7 @@ class Recipes:
         else:
             opened = self._workspace.open(errand.target)
             mine = Thread.id == errand.thread.id
-            Thread.update(branch=errand.thread.branch or branch_of(errand.thread.issue)).where(mine).execute(db)
+            Thread.update(branch=errand.target.branch).where(mine).execute(db)
         ledger.note_progress(db, errand.claimed, base_sha=opened.base_sha, head_sha=opened.head_sha)
         asks = ledger.asks_of(db, errand.job.id)
         if not any(ask.told_run is not None for ask in asks):

@@ -9,18 +9,22 @@ from __future__ import annotations
 import hashlib
 import logging
 
+import msgspec
+
 from jobs import checked, gate, recipe_sentences, repofile, sentences
 from jobs.admission import say
 from jobs.checked import Check
 from jobs.delivering import attach_findings, post_review
 from jobs.facts import facts_of
 from jobs.gitea import GiteaMissing, GiteaRejected
+from jobs.mirror import Mirror
 from jobs.outgoing import last_look
 from jobs.sentences import Facts
 from jobs.servers import Forge
+from jobs.standing import changes
 from jobs.wiring import Wiring
 from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
-from models import ledger, threads
+from models import ledger, speakers, threads
 from models.moves import Outcome, State
 from models.tables import Job, Thread
 from models.wire import PullRequest
@@ -58,9 +62,15 @@ class Reporter:
             self._publish(forge, thread, job)
 
     def _label(self, forge: Forge, thread: Thread) -> None:
-        name = label_of(threads.recent_jobs(self._wiring.db, thread.id, 10))
+        heard = [job for job in threads.recent_jobs(self._wiring.db, thread.id, 10) if self._is_heard(job)]
+        name = label_of(heard)
         if name is not None:
-            forge.gitea.put_label(thread.repo.name, thread.issue, name)
+            for number in speakers.labelled(self._wiring.db, thread):
+                forge.gitea.put_label(thread.repo.name, number, name)
+
+    def _is_heard(self, job: Job) -> bool:
+        """Whether the labels tell of this job: not of one that a comment asked for in vain."""
+        return job.queued_at is not None or job.outcome is None or speakers.by_label(self._wiring.db, job.id)
 
     def _delivered(self, forge: Forge, thread: Thread, job: Job) -> Job:
         """The job, what it has brought having been brought to where it belongs."""
@@ -102,6 +112,9 @@ class Reporter:
         target = target_of(forge, thread, repo.default_branch)
         self._pass_gate(forge, thread, target, job.head_sha or "")
         self._workspace.push(target, job.head_sha or "")
+        if thread.is_pull:
+            self._note_pull(thread, job, thread.issue, new=False)
+            return
         facts = facts_of(self._wiring, job, thread)
         body = last_look(sentences.pull_body(facts), self._wiring.redactor)
         open_one = forge.gitea.open_pull(repo.full_name, branch, repo.default_branch)
@@ -110,14 +123,18 @@ class Reporter:
         if open_one is not None and sentences.marker(job.id, sentences.PULL) not in open_one.body:
             self._renew(forge, thread, open_one, sentences.pull_body(facts, open_one.title, open_one.body), facts.check)
         new = sentences.marker(job.id, sentences.PULL) in pull.body if open_one is None else job.new_pull
-        Job.update(new_pull=new).where(Job.id == job.id).execute(self._wiring.db)
-        Thread.update(pull=pull.number, branch=branch).where(Thread.id == thread.id).execute(self._wiring.db)
-        thread.pull = pull.number
+        self._note_pull(thread, job, pull.number, new=new)
+
+    def _note_pull(self, thread: Thread, job: Job, pull: int, *, new: bool) -> None:
+        with self._wiring.db.atomic():
+            Job.update(new_pull=new, pull=pull).where(Job.id == job.id).execute(self._wiring.db)
+            Thread.update(pull=pull).where(Thread.id == thread.id).execute(self._wiring.db)
+        thread.pull = pull
 
     def _pass_gate(self, forge: Forge, thread: Thread, target: Target, sha: str) -> None:
         """Raises PushRejected where the work changes what the repository does not want changed."""
         file = repofile.current(self._wiring, forge, thread.repo)
-        paths = self._workspace.changes(target, sha)
+        paths = changes(Mirror(self._workspace.mirror(target)), target, sha)
         closed = gate.check(paths, forbidden=file.forbidden, workflows_allowed=file.allow_workflow_changes)
         if closed is not None:
             raise PushRejected(recipe_sentences.gate_closed(closed.rule, closed.path, repofile.PATH))
@@ -139,28 +156,36 @@ class Reporter:
             forge.gitea.edit_pull(thread.repo.name, found.number, title=title, body=body)
 
     def _close(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
-        """The closing comment, once. A refusal has been said at the desk."""
-        if job.result_comment is not None or job.outcome == Outcome.REFUSED:
+        """The closing comment, once wherever it was asked for. A refusal has been said at the desk."""
+        if job.result_comment is not None or _was_turned_away(job):
             return
         mark = sentences.marker(job.id, sentences.RESULT)
-        job.result_comment = say(self._wiring, forge, thread, mark, sentences.result(facts))
-        if job.outcome == Outcome.COMPLETED:
-            attach_findings(self._wiring, forge, thread, job, job.result_comment)
+        for number, askers in speakers.places(self._wiring.db, job, thread).items():
+            text = sentences.result(msgspec.structs.replace(facts, askers=askers))
+            job.result_comment = say(self._wiring, forge, (thread.repo.name, number), mark, text)
+            if job.outcome == Outcome.COMPLETED:
+                attach_findings(self._wiring, forge, thread, job, job.result_comment)
         Job.update(result_comment=job.result_comment).where(Job.id == job.id).execute(self._wiring.db)
 
     def _follow(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
         """The comment that follows the job: made once, then edited where its text differs."""
         verbosity = self._wiring.settings.verbosity
-        if verbosity == "quiet" or job.state == State.ASKED or job.outcome == Outcome.REFUSED:
+        if verbosity == "quiet" or job.state == State.ASKED or _was_turned_away(job):
             return
         text = last_look(sentences.live(facts, verbose=verbosity == "verbose"), self._wiring.redactor)
         digest = hashlib.sha256(text.encode()).hexdigest()
         if job.live_comment is None:
-            job.live_comment = say(self._wiring, forge, thread, sentences.marker(job.id, sentences.LIVE), text)
+            mark, where = sentences.marker(job.id, sentences.LIVE), (thread.repo.name, job.said_on or thread.issue)
+            job.live_comment = say(self._wiring, forge, where, mark, text)
         elif digest != job.live_digest and job.live_comment != GONE:
             job.live_comment = _edit(forge, thread, job.live_comment, text)
         shown = {"live_comment": job.live_comment, "live_digest": digest, "live_at": self._wiring.clock()}
         Job.update(**shown, position_shown=facts.position).where(Job.id == job.id).execute(self._wiring.db)
+
+
+def _was_turned_away(job: Job) -> bool:
+    """Refused, or taken back before it was admitted: there is nothing to tell."""
+    return job.outcome == Outcome.REFUSED or (job.outcome == Outcome.CANCELLED and job.queued_at is None)
 
 
 def _edit(forge: Forge, thread: Thread, comment: int, text: str) -> int:
@@ -201,4 +226,5 @@ def target_of(forge: Forge, thread: Thread, base: str) -> Target:
         token=forge.token,
         base=base,
         branch=thread.branch or branch_of(thread.issue),
+        spent=thread.spent_sha,
     )

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from jobs import agent, checks, commands, keeper, repofile
+from jobs import agent, checks, commands, freeing, keeper, repofile
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
@@ -118,8 +118,11 @@ class Runner:
         return Errand(claimed, job, thread, forge, target, run_dir, lock, spent_before(run_dir, job.run))
 
     def _run(self, errand: Errand) -> None:
+        self._check(errand)
+        thread = freeing.free_for(self._wiring, self._workspace, errand.forge, errand.thread)
+        errand = replace(errand, thread=thread, target=self._recipes.target(errand.forge, thread, errand.job))
         opened = self._recipes.open(errand)
-        if opened.new or (errand.job.fresh and errand.job.run == 1):
+        if opened.new or (errand.job.fresh and not ledger.is_told(self._wiring.db, errand.job.id)):
             self._set_session(errand, None)
         self._begin(errand, repofile.current(self._wiring, errand.forge, errand.thread.repo))
 
@@ -214,13 +217,10 @@ class Runner:
         progress = {"steps": len(steps), "step": steps[-1].words if steps else ""}
         spent = asdict(errand.spent + Spent.of(transcript))
         ledger.note_progress(self._wiring.db, errand.claimed, **progress, **spent)
-        self._keep_session(errand, transcript)
-        if self._wiring.settings.verbosity == "verbose":
-            ledger.want_report(self._wiring.db, errand.job.id)
-
-    def _keep_session(self, errand: Errand, transcript: Transcript) -> None:
         if transcript.session is not None:
             self._set_session(errand, transcript.session)
+        if self._wiring.settings.verbosity == "verbose":
+            ledger.want_report(self._wiring.db, errand.job.id)
 
     def _set_session(self, errand: Errand, session: str | None) -> None:
         kept = {session_field(errand.thread, errand.job): session}

@@ -95,7 +95,8 @@ def _ended(facts: Facts) -> str:
         case Outcome.FAILED:
             return f"**Failed**: {_sentence(facts.error)}"
         case Outcome.CANCELLED:
-            return f"**Cancelled**. {facts.error}".rstrip()
+            why = facts.error.partition("\n")[0]
+            return f"**Cancelled**: {why}" if why else "**Cancelled**."
         case Outcome.EXPIRED:
             return "**Expired**: it waited too long in the queue."
         case Outcome.REFUSED | None:
@@ -140,9 +141,7 @@ def _verdict(facts: Facts) -> str:
             shown = f"\n\n{checked.printed(facts.check)}" if facts.check and not facts.check.ok else ""
             return f"this failed: {_sentence(facts.error)}{shown}\n\n{again}"
         case Outcome.CANCELLED:
-            return (
-                f"this is cancelled. {facts.error}\n\nWhat was done so far is kept; `/kugetsu retry` goes on with it."
-            )
+            return f"this is cancelled: {facts.error}" if facts.error else "this is cancelled."
         case Outcome.EXPIRED:
             return "this waited too long in the queue and has been dropped. Ask again to queue it anew."
         case Outcome.REFUSED | None:
@@ -227,9 +226,35 @@ def queue_full(limit: int) -> str:
     return f"{limit} jobs are waiting already, and that is as many as I take. Please ask again later."
 
 
-def no_pulls() -> str:
-    """The sentence for an ask on a pull request that is not ours."""
-    return "I work on issues; to change a pull request of mine, ask on the issue it came from."
+def pull_closed() -> str:
+    """The sentence for work on somebody's pull request that is closed."""
+    return "this pull request is closed: reopen it first."
+
+
+def pull_of_fork() -> str:
+    """The sentence for work on a pull request whose branch is not in this repository."""
+    return "this pull request comes from a fork, and I only push to branches of this repository."
+
+
+def pull_from_default(branch: str) -> str:
+    """The sentence for work on a pull request that comes from the default branch."""
+    return f"this pull request comes from the default branch, and I do not push to `{branch}`."
+
+
+def cancelled_by(author: str) -> str:
+    """Why a job is cancelled: its first line is said wherever the job is shown."""
+    return f"{author} asked for it.\n\nWhat was done so far is kept; `/kugetsu retry` goes on with it."
+
+
+def closed_by(author: str, what: str) -> str:
+    """Likewise, when somebody closed the issue or the pull request (`what`)."""
+    kept = "What was done so far is kept: reopen it and comment `/kugetsu retry` to go on."
+    return f"{author} closed the {what}.\n\n{kept}"
+
+
+def merged_by(author: str) -> str:
+    """Likewise, when somebody merged the pull request."""
+    return f"{author} merged the pull request.\n\nWhat you ask next begins anew, from the branch as it is then."
 
 
 def nothing_to_cancel() -> str:

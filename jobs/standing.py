@@ -32,6 +32,8 @@ class Target:
     """The default branch: new work starts from it."""
     branch: str
     """The thread's own branch, `kugetsu/issue-7`."""
+    spent: str | None = None
+    """The branch's commit that was merged: while the branch stands there still, new work does not build on it."""
     purpose: str = ""
     """A word for a second place of the same thread; none for the one in which it works."""
 
@@ -82,10 +84,12 @@ def set_marks(held: HeldMirror, target: Target, *, start: str, seen: str | None)
     held.set_ref(f"refs/kugetsu/seen/{target.branch}", seen)
 
 
-def next_step(mirror: Mirror, head: str, marks: Marks) -> Step:
-    """What follows for a place whose head is `head`."""
+def next_step(mirror: Mirror, head: str, marks: Marks, spent: str | None) -> Step:
+    """What follows for a place whose head is `head`; `spent` is what of the server's branch has been merged."""
     if marks.server is None:
         return Step.KEEP if marks.seen is None else Step.RESTART
+    if marks.server == spent and marks.seen == spent:
+        return Step.KEEP
     if mirror.is_ancestor(marks.server, head):
         return Step.KEEP
     return Step.FORWARD if mirror.is_ancestor(head, marks.server) else Step.YIELD
@@ -101,3 +105,18 @@ def fork_point(mirror: Mirror, marks: Marks, head: str) -> str:
         if fork is not None:
             return fork
     raise Unrelated("the branch has no history in common with the default branch")
+
+
+def changes(mirror: Mirror, target: Target, sha: str) -> frozenset[str]:
+    """The paths that pushing a collected commit would change for the default branch, but for what somebody else has
+    changed just so on the thread's branch. Raises WorkspaceRefused.
+    """
+    marks = read_marks(mirror, target)
+    try:
+        changed = mirror.changed(fork_point(mirror, marks, sha), sha)
+        if marks.server is None:
+            return changed
+        theirs = mirror.changed(fork_point(mirror, marks, marks.server), marks.server)
+    except Unrelated as error:
+        raise WorkspaceRefused(f"The work cannot be looked through: {error}.") from error
+    return changed - (theirs - mirror.changed(marks.server, sha))

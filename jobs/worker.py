@@ -55,7 +55,7 @@ class WorkerProcess:
         self._launching = Launching(self._wiring, program, self._sandbox, environ)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
-        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace))
+        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
         self._stopping = threading.Event()
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)

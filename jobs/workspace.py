@@ -10,7 +10,10 @@ agent's sandbox. One job at a time works on a thread; any number of threads may 
 while something is written to it.
 """
 
+import fcntl
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -132,12 +135,15 @@ class Workspace:
             taken = inside.commit(message, marks.known(), identity)
             with mirror.held() as held:
                 _take(held, inside, taken)
-                head = _seal(held, taken.head, marks, Seal(identity, str(job_id)))
+                untouched = marks.seen == target.spent and taken.head == marks.start
+                seen = None if untouched else marks.seen
+                head = _seal(held, taken.head, seen, Seal(identity, str(job_id)))
             fork = fork_point(mirror, marks, head)
         except (InsideFailed, PackRefused, TooManyCommits, Unrelated) as error:
             raise WorkspaceRefused(f"What the agent left behind could not be taken: {error}.") from error
         _level(inside, target.branch, head)
-        return _measure(mirror, marks, fork, head)
+        on_server = _stands(mirror, target, marks, fork)
+        return _measure(mirror, fork, head, on_server=on_server)
 
     def push(self, target: Target, sha: str) -> None:
         """Brings a collected commit to the thread's branch on the server, looking first.
@@ -154,31 +160,24 @@ class Workspace:
         with mirror.held() as held:
             held.set_ref(f"refs/kugetsu/seen/{target.branch}", sha)
 
-    def changes(self, target: Target, sha: str) -> frozenset[str]:
-        """The paths that pushing a collected commit would change for the default branch, but for what somebody else has
-        changed just so on the thread's branch. Raises WorkspaceRefused.
-        """
-        mirror = Mirror(self.mirror(target))
-        marks = read_marks(mirror, target)
-        try:
-            changed = mirror.changed(fork_point(mirror, marks, sha), sha)
-            if marks.server is None:
-                return changed
-            theirs = mirror.changed(fork_point(mirror, marks, marks.server), marks.server)
-        except Unrelated as error:
-            raise WorkspaceRefused(f"The work cannot be looked through: {error}.") from error
-        return changed - (theirs - mirror.changed(marks.server, sha))
-
     def inside(self, target: Target) -> Inside:
         """Git inside the sandbox of the thread's place."""
         return self._inside(target, self.place(target))
+
+    @contextmanager
+    def alone(self, place: Place) -> Iterator[None]:
+        """Keeps a place that is about to be used and one that is about to be forgotten apart, on this host."""
+        place.root.parent.mkdir(parents=True, exist_ok=True)
+        with place.root.with_name(f"{place.root.name}+freeing").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def forget(self, place: Place) -> None:
         """Removes the place with all that is in it. Can be repeated."""
         checkout.forget(place)
 
     def _make(self, mirror: Mirror, target: Target, marks: Marks, base: str) -> Opened:
-        place, start = self.place(target), marks.server or base
+        place, start = self.place(target), _start(mirror, target, marks, base)
         with mirror.held() as held:
             set_marks(held, target, start=start, seen=marks.server)
         checkout.set_aside(place)
@@ -193,7 +192,7 @@ class Workspace:
         taken = inside.look(marks.known())
         with mirror.held() as held:
             _take(held, inside, taken)
-        step = next_step(mirror, taken.head, marks)
+        step = next_step(mirror, taken.head, marks, target.spent)
         if step is Step.FORWARD and not _carried(inside, target, marks):
             step = Step.YIELD
         if step in {Step.YIELD, Step.RESTART}:
@@ -223,6 +222,13 @@ class Workspace:
 
     def _inside(self, target: Target, place: Place) -> Inside:
         return Inside(self._run_inside, place, self.mirror(target))
+
+
+def _start(mirror: Mirror, target: Target, marks: Marks, base: str) -> str:
+    """Where new work starts: on the server's branch, unless that has been merged."""
+    if marks.server is None or marks.server == target.spent or mirror.is_ancestor(marks.server, base):
+        return base
+    return marks.server
 
 
 def fetch(held: HeldMirror, target: Target) -> None:
@@ -255,13 +261,13 @@ def _take(held: HeldMirror, inside: Inside, taken: Taken) -> None:
         held.take_pack(pack, taken.head)
 
 
-def _seal(held: HeldMirror, head: str, marks: Marks, wanted: Seal) -> str:
+def _seal(held: HeldMirror, head: str, seen: str | None, wanted: Seal) -> str:
     result = f"refs/kugetsu/sealed/{wanted.job}"
     if held.refs(result).get(result) != head:
         held.set_ref(f"refs/kugetsu/jobs/{wanted.job}", head)
     made = seal(held, head, wanted)
-    if marks.seen is not None and not held.is_ancestor(marks.seen, made):
-        made = join(held, made, marks.seen, wanted)
+    if seen is not None and not held.is_ancestor(seen, made):
+        made = join(held, made, seen, wanted)
     held.set_ref(result, made)
     return made
 
@@ -277,11 +283,17 @@ def _level(inside: Inside, branch: str, head: str) -> None:
         log.warning("%s could not be set to %s: %s", inside.place.root, head, error)
 
 
-def _measure(mirror: Mirror, marks: Marks, fork: str, head: str) -> Made:
+def _stands(mirror: Mirror, target: Target, marks: Marks, fork: str) -> bool:
+    """Whether the server's branch holds work that is not merged."""
+    merged = marks.server is None or marks.server == target.spent or mirror.is_ancestor(marks.server, fork)
+    return not merged
+
+
+def _measure(mirror: Mirror, fork: str, head: str, *, on_server: bool) -> Made:
     lines = mirror.lines(fork, head)
     commits = len(mirror.commits(head, without=SERVERS))
-    # On a branch the server has, even going back to where it began is news.
-    substance = marks.server is not None or mirror.tree(head) != mirror.tree(fork)
+    # Where the server has work, even going back to where it began is news.
+    substance = on_server or mirror.tree(head) != mirror.tree(fork)
     return Made(
         base_sha=fork,
         head_sha=head,

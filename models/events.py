@@ -44,10 +44,41 @@ class CommentAdded(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
 
 
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """An issue or a pull request was closed; a pull request perhaps by merging it."""
+
+    repo: str
+    issue: int
+    sender: Person
+    is_pull: bool = False
+    merged: bool = False
+
+
+class Reopened(msgspec.Struct, frozen=True, kw_only=True):
+    """An issue or a pull request was opened again."""
+
+    repo: str
+    issue: int
+    sender: Person
+    labels: tuple[str, ...]
+    is_pull: bool = False
+
+
+class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody reviewed a pull request. The payload has neither the review's id nor its comments on lines, so this
+    only means "look": at the reviews made at `since` or later (None: it does not say when).
+    """
+
+    repo: str
+    issue: int
+    sender: Person
+    since: datetime | None
+
+
 class Ignored(msgspec.Struct, frozen=True):
     """A delivery that asks nothing of us, and why, in a sentence that Gitea shows its administrator."""
 
     reason: str
 
 
-Event = LabelsChanged | CommentAdded | Ignored
+Event = LabelsChanged | CommentAdded | Closed | Reopened | Reviewed | Ignored

@@ -8,7 +8,7 @@ from typing import assert_never
 import msgspec
 
 from models import grammar
-from models.events import CommentAdded, Event, Ignored, LabelsChanged, Person
+from models.events import Closed, CommentAdded, Event, Ignored, LabelsChanged, Person, Reopened, Reviewed
 from models.grammar import BadOption, Command, Misspelt
 
 SCOPE = "kugetsu/"
@@ -35,15 +35,22 @@ class NewAsk(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
     fresh: bool = False
     comment_id: int | None = None
+    entry_id: int | None = None
+    """Where it stands in the order of all that happened on the server: its number there, as comments have one."""
     may_write: bool | None = None
 
 
 class Look(msgspec.Struct, frozen=True):
-    """Re-read the labels of this issue: they are state, and who put them there is in its timeline."""
+    """Look at this issue again: its labels and whether it is open are state, and who made them so is in its timeline.
+
+    `only_known`: not where nothing was ever asked of us. `reviews_from`: also at reviews made then or later.
+    """
 
     repo: str
     issue: int
     is_pull: bool
+    only_known: bool = False
+    reviews_from: float | None = None
 
 
 class Asks(msgspec.Struct, frozen=True):
@@ -74,19 +81,30 @@ def is_ask_label(name: str) -> bool:
 
 def decide(event: Event, *, bot: Person | None, repo_allowed: Callable[[str], bool]) -> Decision:
     """What `event` asks of us. `bot` is our own account on that server, None while it is not known yet."""
+    if isinstance(event, Ignored):
+        return Ignore(event.reason)
+    if bot is not None and event.sender.id == bot.id:
+        return Ignore("this is our own doing", event.repo, event.issue)
+    if not repo_allowed(event.repo):
+        return Ignore(f"{event.repo} is not among the repositories in KUGETSU_REPOS", event.repo, event.issue)
+    return _meant(event, bot)
+
+
+def _meant(event: LabelsChanged | CommentAdded | Closed | Reopened | Reviewed, bot: Person | None) -> Decision:
     match event:
-        case Ignored(reason):
-            return Ignore(reason)
-        case LabelsChanged() | CommentAdded():
-            if bot is not None and event.sender.id == bot.id:
-                return Ignore("this is our own doing", event.repo, event.issue)
-            if not repo_allowed(event.repo):
-                return Ignore(f"{event.repo} is not among the repositories in KUGETSU_REPOS", event.repo, event.issue)
+        case LabelsChanged():
+            return _of_labels(event)
+        case CommentAdded():
+            return _of_comment(event, bot)
+        case Closed():
+            return Look(event.repo, event.issue, event.is_pull, only_known=True)
+        case Reopened(labels=labels):
+            asks = any(is_ask_label(name) for name in labels)
+            return Look(event.repo, event.issue, event.is_pull, only_known=not asks)
+        case Reviewed(since=since):
+            return Look(event.repo, event.issue, is_pull=True, reviews_from=since.timestamp() if since else 0.0)
         case _:
             assert_never(event)
-    if isinstance(event, LabelsChanged):
-        return _of_labels(event)
-    return _of_comment(event, bot)
 
 
 def _of_labels(event: LabelsChanged) -> Decision:
@@ -101,22 +119,29 @@ def _of_comment(event: CommentAdded, bot: Person | None) -> Decision:
         return Ignore("this is a comment of our own", event.repo, event.issue)
     if event.edited and event.sender.id != event.author.id:
         return Ignore("somebody else edited this comment: only its author speaks in it", event.repo, event.issue)
-    said = grammar.parse(event.text, bot=bot.login if bot else None)
-    if not said:
-        return Ignore("the comment does not speak to us", event.repo, event.issue)
-    asks = tuple(_ask(event, number, word) for number, word in enumerate(said))
-    return Asks(event.repo, event.issue, event.is_pull, event.title, asks)
-
-
-def _ask(event: CommentAdded, number: int, word: Command | Misspelt | BadOption) -> NewAsk:
     base = NewAsk(
-        key=f"comment:{event.comment_id}:{number}",
+        key=f"comment:{event.comment_id}",
         verb=UNCLEAR,
         author=event.author,
         said_at=event.said_at.timestamp(),
         comment_id=event.comment_id,
+        entry_id=event.comment_id,
         may_write=event.may_write if event.sender.id == event.author.id else None,
     )
+    asks = asks_in(event.text, bot.login if bot else None, base)
+    if not asks:
+        return Ignore("the comment does not speak to us", event.repo, event.issue)
+    return Asks(event.repo, event.issue, event.is_pull, event.title, asks)
+
+
+def asks_in(text: str, bot: str | None, base: NewAsk) -> tuple[NewAsk, ...]:
+    """What `text` asks, in its order; who said it, where and when is taken from `base`, whose key is numbered."""
+    said = grammar.parse(text, bot=bot)
+    numbered = (msgspec.structs.replace(base, key=f"{base.key}:{number}") for number in range(len(said)))
+    return tuple(_ask(one, word) for one, word in zip(numbered, said, strict=True))
+
+
+def _ask(base: NewAsk, word: Command | Misspelt | BadOption) -> NewAsk:
     match word:
         case Misspelt(word=text, nearest=nearest):
             return msgspec.structs.replace(

@@ -37,6 +37,7 @@ def create(db: Database, ask: Ask, thread: Thread, recipe: str) -> int:
             fresh=ask.fresh,
             asked_by=ask.author,
             asked_at=ask.said_at,
+            said_on=ask.said_on,
         )
     )
     _ADD_FIRST_MOVE.run(db, job=job_id, at=ask.said_at, target=str(State.ASKED), reason=f"{ask.author} asked")
@@ -203,15 +204,17 @@ def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
         return True
 
 
-def request_cancel(db: Database, job_id: int, by: str, *, now: float) -> bool:
-    """Cancel an open job: at once where it waits, soon by the worker that runs it. False where it had ended."""
+def request_cancel(db: Database, job_id: int, by: str, *, now: float, why: str = "") -> bool:
+    """Cancel an open job: at once where it waits, soon by the worker that runs it. False where it had ended. `why` is
+    what people are told.
+    """
     this = Job.select().where(Job.id == job_id)
     with db.atomic():
         job = (this.for_update() if db.for_update else this).first(db)
         if job is None or job.state not in OPEN:
             return False
         if job.cancel_requested_at is None:
-            Job.update(cancel_requested_at=now, cancelled_by=by).where(Job.id == job_id).execute(db)
+            Job.update(cancel_requested_at=now, cancelled_by=by, cancel_reason=why).where(Job.id == job_id).execute(db)
         end_waiting(db, job_id, Outcome.CANCELLED, now=now, reason=f"cancelled by {by}")
         return True
 
@@ -244,6 +247,11 @@ def mark_told(db: Database, job_id: int, run: int) -> None:
     Job.update(repair_told=run).where(untold).execute(db)
 
 
+def is_told(db: Database, job_id: int) -> bool:
+    """Whether the agent has begun to answer what the job asks."""
+    return bool(Ask.select().where((Ask.job == job_id) & Ask.told_run.is_null(False)).exists(db))
+
+
 def positions(db: Database, *, now: float) -> dict[int, int]:
     """The place in the queue of each queued job, from 1: as they would start one after the other, and behind them
     those that are put off, the soonest first.
@@ -254,7 +262,7 @@ def positions(db: Database, *, now: float) -> dict[int, int]:
 
 _ADD_JOB = Prepared(
     lambda: Job.insert(
-        **slots("thread", "repo", "recipe", "priority", "model", "fresh", "asked_by", "asked_at")
+        **slots("thread", "repo", "recipe", "priority", "model", "fresh", "asked_by", "asked_at", "said_on")
     ).returning(Job.id)
 )
 _ADD_FIRST_MOVE = Prepared(lambda: Move.insert(**slots("job", "at", "target", "reason")))

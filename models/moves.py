@@ -39,6 +39,8 @@ class Verdict(StrEnum):
     ADMITTED = "admitted"
     REFUSED = "refused"
     ANSWERED = "answered"
+    WITHDRAWN = "withdrawn"
+    """Whoever said it took it back before it was decided."""
 
 
 MOVES: dict[State, frozenset[State]] = {

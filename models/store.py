@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from peewee import Database, SqliteDatabase, fn
+from peewee import Case, Database, SqliteDatabase, fn
 from playhouse import migrations
 
 from models.events import Person
-from models.gathering import gather
+from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.prepared import Prepared, slot, slots
-from models.tables import Ask, Delivery, Intake, Repo, Server, Thread
+from models.tables import Ask, Delivery, Intake, Job, Repo, Server, Thread
 
 WORK_VERBS = frozenset({"code", "research", "review", "continue", "retry"})
 """Verbs that become a job at once; the desk answers the others itself."""
@@ -103,9 +103,10 @@ def _accept(db: Database, item: Incoming) -> Accepted:
         case Ignore(reason):
             return _store(db, item.delivery, decision, "ignored", reason)
         case Look(repo, issue):
-            want_look(db, item.delivery.server, decision, now=item.delivery.received_at)
-            detail = f"will look at the labels of {repo}#{issue}"
-            return _store(db, item.delivery, decision, "accepted", detail)
+            if want_look(db, item.delivery.server, decision, now=item.delivery.received_at):
+                return _store(db, item.delivery, decision, "accepted", f"will look at {repo}#{issue}")
+            detail = f"nothing was ever asked of me on {repo}#{issue}"
+            return _store(db, item.delivery, decision, "ignored", detail)
         case Asks():
             return _accept_asks(db, item.delivery, decision)
 
@@ -113,8 +114,7 @@ def _accept(db: Database, item: Incoming) -> Accepted:
 def _accept_asks(db: Database, delivery: NewDelivery, asks: Asks) -> Accepted:
     where = f"{asks.repo}#{asks.issue}"
     stored = _store(db, delivery, asks, "accepted", f"{', '.join(ask.verb for ask in asks.asks)} on {where}")
-    thread = thread_of(db, delivery.server, asks, now=delivery.received_at)
-    new = _heard(db, delivery.server, thread, asks, stored.delivery_id)
+    new = _heard(db, delivery, asks, stored.delivery_id)
     if len(new) == len(asks.asks):
         return stored
     verdict = "accepted" if new else "duplicate"
@@ -124,14 +124,17 @@ def _accept_asks(db: Database, delivery: NewDelivery, asks: Asks) -> Accepted:
     return Accepted(stored.delivery_id, verdict, detail)
 
 
-def _heard(db: Database, server: str, thread: Thread, asks: Asks, delivery_id: int) -> list[NewAsk]:
+def _heard(db: Database, delivery: NewDelivery, asks: Asks, delivery_id: int) -> list[NewAsk]:
     """Store what of `asks` is new: all or nothing, since a comment that has spoken once never speaks again, however it
     is edited.
     """
+
+    def heard(ask: NewAsk) -> bool:
+        home = home_of(db, delivery.server, asks, ask.verb, now=delivery.received_at)
+        return add_ask(db, home, ask, delivery.server, delivery_id, said_on=asks.issue)
+
     first, *others = asks.asks
-    if not add_ask(db, thread, first, server, delivery_id):
-        return []
-    return [first, *(ask for ask in others if add_ask(db, thread, ask, server, delivery_id))]
+    return [first, *(ask for ask in others if heard(ask))] if heard(first) else []
 
 
 def _store(db: Database, delivery: NewDelivery, decision: Decision, verdict: str, detail: str) -> Accepted:
@@ -165,21 +168,53 @@ def _repo_of(db: Database, server: str, name: str) -> int:
     return int(found)
 
 
-def want_look(db: Database, server: str, look: Look, *, now: float | None = None) -> None:
-    """Have the desk re-read the labels of this issue."""
-    thread = thread_of(db, server, look, now=now if now is not None else time.time())
-    _WANT_LOOK.run(db, id=thread.id)
+def home_of(db: Database, server: str, where: Look | Asks, verb: str, *, now: float) -> Thread:
+    """The thread to which `verb`, said there, belongs: on a pull request of ours the one of the issue it came from,
+    but for a review, which is of the pull request itself.
+    """
+    maker = _maker(db, server, where) if where.is_pull and not verb.startswith("review") else None
+    return maker or thread_of(db, server, where, now=now)
 
 
-def add_ask(db: Database, thread: Thread, ask: NewAsk, server: str, delivery_id: int | None) -> bool:
-    """Store what somebody said, with the job it belongs to; False where it is known already."""
+def _maker(db: Database, server: str, where: Look | Asks) -> Thread | None:
+    """The thread that works on this pull request, or else the one whose work went there once."""
+    pull = {"repo": _FIND_REPO.one(db, server=server, name=where.repo), "pull": where.issue}
+    found = _AT_WORK_ON.run(db, **pull).fetchone() or _MADE.run(db, **pull).fetchone()
+    return Thread(id=found[0], server=server, repo=pull["repo"], issue=found[1]) if found else None
+
+
+def want_look(db: Database, server: str, look: Look, *, now: float | None = None) -> bool:
+    """Have the desk look at this issue again; False where there is none that it should look at."""
+    known = _known(db, server, look)
+    if not known and not look.only_known:
+        known = [int(thread_of(db, server, look, now=now if now is not None else time.time()).id)]
+    for number, reviews_from in zip(known, (look.reviews_from, None), strict=False):
+        _WANT_LOOK.run(db, id=number, reviews_from=reviews_from)
+    return bool(known)
+
+
+def _known(db: Database, server: str, look: Look) -> list[int]:
+    """The threads there are that this concerns: of a pull request of ours its maker's first, then its own."""
+    maker = _maker(db, server, look) if look.is_pull else None
+    own = _FIND_THREAD.one(db, repo=_FIND_REPO.one(db, server=server, name=look.repo), issue=look.issue)
+    found = [*([maker.id] if maker else []), *([own] if own is not None else [])]
+    return list(dict.fromkeys(int(number) for number in found))
+
+
+def add_ask(
+    db: Database, thread: Thread, ask: NewAsk, server: str, delivery_id: int | None, *, said_on: int | None = None
+) -> bool:
+    """Store what somebody said, with the job it belongs to; False where it is known already. `said_on`: the number of
+    the issue or pull request where it was said, None for the thread's own.
+    """
     values: dict[str, Any] = {**msgspec.structs.asdict(ask), "key": f"{server}:{ask.key}"}
+    values["said_on"] = said_on if said_on is not None else thread.issue
     author = values.pop("author")
     values |= {"author": author.login, "author_id": author.id, "thread": thread.id, "delivery": delivery_id}
     number = _ADD_ASK.one(db, **values)
     if number is None:
         return False
-    if ask.verb in WORK_VERBS or ask.verb.startswith("recipe:"):
+    if ask.verb in WORK_VERBS or ask.verb.startswith(OWN):
         gather(db, Ask(id=number, **values), thread)
         _WANT_DESK.run(db, id=thread.id)
     else:
@@ -211,10 +246,33 @@ _ADD_THREAD = Prepared(
     lambda: Thread.insert(**slots("server", "repo", "issue", "is_pull", "title", "updated_at")).on_conflict_ignore()
 )
 _RETITLE = Prepared(lambda: Thread.update(title=slot("title")).where(Thread.id == slot("id")))
-_WANT_LOOK = Prepared(
-    lambda: Thread.update(look_wanted=Thread.look_wanted + 1, desk_wanted=Thread.desk_wanted + 1).where(
-        Thread.id == slot("id")
+_AT_WORK_ON = Prepared(
+    lambda: (
+        Thread.select(Thread.id, Thread.issue)
+        .where((Thread.repo == slot("repo")) & (Thread.pull == slot("pull")))
+        .order_by(Thread.is_pull)
+        .limit(1)
     )
+)
+_MADE = Prepared(
+    lambda: (
+        Job.select(Thread.id, Thread.issue)
+        .join(Thread)
+        .where((Job.repo == slot("repo")) & (Job.pull == slot("pull")))
+        .order_by(Job.id.desc())
+        .limit(1)
+    )
+)
+_WANT_LOOK = Prepared(
+    lambda: Thread.update(
+        look_wanted=Thread.look_wanted + 1,
+        desk_wanted=Thread.desk_wanted + 1,
+        reviews_from=Case(
+            None,
+            [(Thread.reviews_from.is_null() | (Thread.reviews_from > slot("reviews_from")), slot("reviews_from"))],
+            Thread.reviews_from,
+        ),
+    ).where(Thread.id == slot("id"))
 )
 _WANT_DESK = Prepared(lambda: Thread.update(desk_wanted=Thread.desk_wanted + 1).where(Thread.id == slot("id")))
 _WANT_DESK_NOW = Prepared(
@@ -224,7 +282,7 @@ _ADD_ASK = Prepared(
     lambda: (
         Ask.insert(
             **slots("key", "verb", "author", "author_id", "said_at", "instructions", "model", "priority", "fresh"),
-            **slots("comment_id", "may_write", "thread", "delivery"),
+            **slots("comment_id", "entry_id", "said_on", "may_write", "thread", "delivery"),
         )
         .on_conflict_ignore()
         .returning(Ask.id)

@@ -96,9 +96,14 @@ class Thread(Model):
     """One issue's conversation.
 
     `desk_wanted` grows with every change that the desk must see to; `desk_seen` follows when it has. `look_*` likewise
-    for its labels. `session` is the agent's conversation in the thread's own place, `pull_session` the one in the place
-    where a pull request is read. `told_until` is the last comment that the agent has been told of. Only who holds the
-    desk's lease writes to this issue on Gitea; `desk_epoch` grows with every such lease and tells them apart.
+    for its labels, its state and, from `reviews_from` on, the reviews of its pull request. `told_until` is the last
+    comment that the agent has been told of. Only who holds the desk's lease writes to this issue on Gitea; `desk_epoch`
+    grows with every such lease and tells them apart.
+
+    `pull` is the pull request now at work on, `branch` the one it comes from. `over`: that was merged, and what the
+    conversation left on disk is to go; `spent_sha` is the commit of the branch that was merged: not to be built upon.
+    `session` is the agent's conversation in the thread's own place, `pull_session` the one in the place where a pull
+    request is read.
     """
 
     repo_id: int
@@ -113,6 +118,9 @@ class Thread(Model):
     branch = TextField(null=True)
     pull = IntegerField(null=True)
     told_until = BigIntegerField(default=0)
+    over = BooleanField(default=False)
+    spent_sha = TextField(null=True)
+    reviews_from = DoubleField(null=True)
     desk_wanted = IntegerField(default=0)
     desk_seen = IntegerField(default=0)
     urgent = BooleanField(default=False)
@@ -130,6 +138,7 @@ class Thread(Model):
         table_name = "thread"
         indexes = (
             (("repo", "issue"), True),
+            SQL("CREATE INDEX thread_of_pull ON thread (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX thread_due ON thread (urgent, desk_not_before) WHERE desk_wanted > desk_seen"),
         )
         constraints = [
@@ -165,10 +174,11 @@ class Job(Model):
 
     `epoch` fences: it grows whenever another worker takes the job over, and a writer with an old one changes nothing.
     `run` numbers the agent's launches; `attempt` counts those that a passing fault ended, `crashes` those that were
-    lost with their worker. `base` is the built-in recipe by which `recipe` is done. `review` is what a review has to
-    say (JSON of `jobs.remarks.Placed`), `review_url` where it was posted. `check…` is what became of the repository's
-    own command that ran last; `repairs` counts how often a red one was given back to the agent, `repair_told` is the
-    run in which it took the last one in.
+    lost with their worker. `said_on` is the issue or pull request where it was asked for, `pull` the one to which its
+    work went. `base` is the built-in recipe by which `recipe` is done. `review` is what a review has to say (JSON of
+    `jobs.remarks.Placed`), `review_url` where it was posted. `check…` is what became of the repository's own command
+    that ran last; `repairs` counts how often a red one was given back to the agent, `repair_told` is the run in which
+    it took the last one in.
     """
 
     thread_id: int
@@ -197,6 +207,7 @@ class Job(Model):
     lease_until = DoubleField(null=True)
     cancel_requested_at = DoubleField(null=True)
     cancelled_by = TextField(null=True)
+    cancel_reason = TextField(default="")
     base_sha = TextField(null=True)
     head_sha = TextField(null=True)
     changed = BooleanField(default=False)
@@ -218,6 +229,8 @@ class Job(Model):
     check_output = TextField(default="")
     repairs = IntegerField(default=0)
     repair_told = IntegerField(null=True)
+    pull = IntegerField(null=True)
+    said_on = IntegerField(null=True)
     position_shown = IntegerField(null=True)
     live_comment = BigIntegerField(null=True)
     live_digest = TextField(default="")
@@ -230,6 +243,7 @@ class Job(Model):
         table_name = "job"
         indexes = (
             (("thread", "id"), False),
+            SQL("CREATE INDEX job_of_pull ON job (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
             SQL("CREATE UNIQUE INDEX job_one_running ON job (thread_id) WHERE state = 'running'"),
         )
@@ -245,7 +259,11 @@ class Job(Model):
 
 
 class Ask(Model):
-    """One thing one person said. `key` names it by content, so however often it arrives it is this row."""
+    """One thing one person said. `key` names it by content, so however often it arrives it is this row.
+
+    `said_on` is the number of the issue or pull request where it was said: what is said on a pull request of ours
+    belongs to the thread of its issue. `entry_id` orders it among all that happened on the server.
+    """
 
     thread_id: int
     job_id: int | None
@@ -260,7 +278,9 @@ class Ask(Model):
     model = TextField(null=True)
     priority = IntegerField(null=True)
     fresh = BooleanField(default=False)
+    said_on = IntegerField()
     comment_id = BigIntegerField(null=True)
+    entry_id = BigIntegerField(null=True)
     author_id = BigIntegerField()
     author = TextField()
     may_write = BooleanField(null=True)

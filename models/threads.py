@@ -88,8 +88,10 @@ def _held(thread: Thread) -> Expression:
 
 
 def look_done(db: Database, thread: Thread) -> None:
-    """The labels have been looked at, as far as was wanted when the thread was taken."""
-    Thread.update(look_seen=thread.look_wanted).where(Thread.id == thread.id).execute(db)
+    """The labels, the state and the reviews have been looked at, as far as was wanted when the thread was taken."""
+    latest = Thread.look_wanted == thread.look_wanted
+    left = Case(None, ((latest, None),), Thread.reviews_from)
+    Thread.update(look_seen=thread.look_wanted, reviews_from=left).where(Thread.id == thread.id).execute(db)
 
 
 def free_threads_of(db: Database, worker: str) -> int:
@@ -100,10 +102,10 @@ def free_threads_of(db: Database, worker: str) -> int:
 
 def pending_asks(db: Database, thread_id: int) -> list[Ask]:
     """What was said on this thread and not decided yet, in the order in which it was said: a label is read later than
-    a comment that was written after it.
+    a comment that was written after it. Times are whole seconds.
     """
     mine = (Ask.thread == thread_id) & Ask.verdict.is_null()
-    return list(Ask.select().where(mine).order_by(Ask.said_at, Ask.id).execute(db))
+    return list(Ask.select().where(mine).order_by(Ask.said_at, Ask.entry_id, Ask.id).execute(db))
 
 
 def admit(db: Database, ask: Ask, thread: Thread, *, now: float, base: str = "code") -> None:
@@ -120,6 +122,7 @@ def admit(db: Database, ask: Ask, thread: Thread, *, now: float, base: str = "co
             "priority": ask.priority or 0,
             "fresh": ask.fresh,
             "base": base,
+            "said_on": ask.said_on,
         }
         why = f"{ask.author} may ask"
         if not ledger.move(db, job_id, State.ASKED, State.QUEUED, at=now, reason=why, queued_at=now, **theirs):
@@ -149,20 +152,22 @@ def _startable(db: Database, ask: Ask) -> int | None:
 
 def refuse(db: Database, ask: Ask, reason: str, *, now: float) -> None:
     """This ask is refused; so is its job, where no other ask holds it up."""
+    _turn_away(db, ask, Verdict.REFUSED, ledger.ending(Outcome.REFUSED, now, reason))
+
+
+def withdraw(db: Database, ask: Ask, reason: str, *, now: float) -> None:
+    """This ask was taken back; its job is cancelled, where no other ask holds it up."""
+    _turn_away(db, ask, Verdict.WITHDRAWN, ledger.ending(Outcome.CANCELLED, now, reason))
+
+
+def _turn_away(db: Database, ask: Ask, verdict: Verdict, ends: dict[str, Any]) -> None:
+    reason, now = ends["error"], ends["finished_at"]
     with db.atomic():
-        if not _decide(db, ask, Verdict.REFUSED, reason):
+        if not _decide(db, ask, verdict, reason):
             return
         others = (Ask.job == ask.job_id) & (Ask.verdict.is_null() | (Ask.verdict == Verdict.ADMITTED))
         if ask.job_id is not None and not Ask.select().where(others).exists(db):
-            ledger.move(
-                db,
-                ask.job_id,
-                State.ASKED,
-                State.REPORTING,
-                at=now,
-                reason=reason,
-                **ledger.ending(Outcome.REFUSED, now, reason),
-            )
+            ledger.move(db, ask.job_id, State.ASKED, State.REPORTING, at=now, reason=reason, **ends)
 
 
 def answered(db: Database, ask: Ask, what: str) -> None:
@@ -170,10 +175,10 @@ def answered(db: Database, ask: Ask, what: str) -> None:
     _decide(db, ask, Verdict.ANSWERED, what)
 
 
-def refused_before(db: Database, ask: Ask) -> bool:
-    """Whether this person was refused on this issue before: the reason is said once."""
+def refused_before(db: Database, ask: Ask, reason: str) -> bool:
+    """Whether this person was refused for this reason on this issue before: it is said once."""
     same = (Ask.thread == ask.thread_id) & (Ask.author_id == ask.author_id) & (Ask.verdict == Verdict.REFUSED)
-    return bool(Ask.select().where(same & (Ask.id < ask.id)).exists(db))
+    return bool(Ask.select().where(same & (Ask.reason == reason) & (Ask.id < ask.id)).exists(db))
 
 
 def open_jobs(db: Database, thread_id: int) -> list[Job]:

@@ -146,30 +146,6 @@ class PullRequest(msgspec.Struct, frozen=True):
         return tuple(label.name for label in self.labels or ())
 
 
-class Review(msgspec.Struct, frozen=True):
-    """A review of a pull request. `user` is null for one asked of a team; `state` is COMMENT, APPROVED or the like."""
-
-    id: int
-    user: User | None = None
-    state: str = ""
-    body: str = ""
-    commit_id: str = ""
-    html_url: str = ""
-
-
-class ReviewComment(msgspec.Struct, frozen=True):
-    """A remark on a line. `position` is the line in the new file, `original_position` the one in the old; 0 is none."""
-
-    id: int
-    body: str
-    path: str
-    user: User | None = None
-    position: int = 0
-    original_position: int = 0
-    diff_hunk: str = ""
-    html_url: str = ""
-
-
 class Attachment(msgspec.Struct, frozen=True):
     """A file attached to an issue or a comment."""
 
@@ -191,6 +167,45 @@ class TimelineEntry(msgspec.Struct, frozen=True):
     @property
     def adds_label(self) -> bool:
         return self.type == "label" and self.body == "1"
+
+
+class Review(msgspec.Struct, frozen=True):
+    """A review of a pull request: its verdict and its text, without the comments on lines. `user` is null for a team.
+
+    `updated_at` is newer than `submitted_at` where the review was begun some time before it was sent.
+    """
+
+    id: int
+    state: str
+    submitted_at: datetime
+    user: User | None = None
+    body: str = ""
+    updated_at: datetime | None = None
+    html_url: str = ""
+    commit_id: str = ""
+
+    @property
+    def said_at(self) -> datetime:
+        return max(self.submitted_at, self.updated_at or self.submitted_at)
+
+    @property
+    def comment_id(self) -> int | None:
+        """Its number among the comments, which the address carries (`#issuecomment-12`); None without one."""
+        number = urlsplit(self.html_url).fragment.removeprefix("issuecomment-")
+        return int(number) if number.isascii() and number.isdecimal() and int(number) else None
+
+
+class ReviewComment(msgspec.Struct, frozen=True):
+    """A comment on a line. `position` is the line of the file as the pull request leaves it; where that is 0,
+    `original_position` is the line of the file as it was before.
+    """
+
+    id: int
+    body: str = ""
+    path: str = ""
+    position: int = 0
+    original_position: int = 0
+    diff_hunk: str = ""
 
 
 class Branch(msgspec.Struct, frozen=True):
@@ -241,6 +256,7 @@ class PayloadPull(msgspec.Struct, frozen=True):
     merged: bool = False
     user: User | None = None
     labels: tuple[Label, ...] | None = ()
+    updated_at: datetime | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from models.moves import State
 from models.settings import Settings, load
 from models.tables import Delivery, Job
 from tests.fakes import stub
-from tests.fakes.gitea import Entry, Issue, Review
+from tests.fakes.gitea import Entry, Issue, Remark, Review
 from tests.fakes.gitea.gitrepo import Files
 from tests.forge_protocol import AnyGitea
 from webhook.app import Wiring, create_app
@@ -224,6 +224,29 @@ class World:
         with Gitea(self.gitea.url, self.token) as client:
             comments = self.gitea.comments_of(self.repo, issue, BOT)
             return [file.name for comment in comments for file in client.attachments(self.repo, comment.id)]
+
+    def edit(self, comment: Entry, text: str, by: str = WRITER) -> None:
+        """Somebody changes a comment."""
+        self.gitea.edit_comment(self.repo, comment, text, by)
+
+    def close(self, issue: int, by: str = WRITER) -> None:
+        """Somebody closes an issue or a pull request."""
+        self.gitea.close(self.repo, issue, by)
+
+    def reopen(self, issue: int, by: str = WRITER) -> None:
+        self.gitea.reopen(self.repo, issue, by)
+
+    def merge(self, pull: int, by: str = WRITER, *, how: str = "merge", delete_branch: bool = False) -> None:
+        """Somebody merges a pull request."""
+        self.gitea.merge(self.repo, pull, by, how=how, delete_branch=delete_branch)
+
+    def review(self, pull: int, body: str = "", *remarks: Remark, by: str = WRITER, state: str = "COMMENT") -> Review:
+        """Somebody reviews a pull request, with remarks on its lines."""
+        return self.gitea.review(self.repo, pull, by, body, remarks=remarks, state=state)
+
+    def places(self) -> list[Path]:
+        """The folders that hold an agent's work."""
+        return sorted(path.parent for path in (self.home / "worktrees").glob("*/tree"))
 
     def said(self, issue: int, part: str = "") -> list[str]:
         """The bot's comments on the issue, all or those of one part (`live`, `result`, `answer`, `refused`)."""

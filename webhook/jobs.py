@@ -112,17 +112,18 @@ class Jobs:
             "finished_at": rfc3339(row.finished_at),
             "tokens": row.tokens_in + row.tokens_out,
             "cost": row.cost,
-            "pull": thread.pull,
-            "comment_url": self._comment_url(thread, repo.name, row.live_comment),
+            "pull": row.pull or thread.pull,
+            "comment_url": self._comment_url(row),
             "worker": row.worker,
             "error": self._redactor.clean(row.error) or None,
         }
 
-    def _comment_url(self, thread: Thread, repo: str, comment: int | None) -> str | None:
+    def _comment_url(self, row: Job) -> str | None:
+        thread, comment = row.thread, row.live_comment
         server = Server.select(Server.url).where(Server.name == thread.server).first(self._database)
         if server is None or comment is None or comment < 0:
             return None
-        return f"{server.url}/{repo}/issues/{thread.issue}#issuecomment-{comment}"
+        return f"{server.url}/{row.repo.name}/issues/{row.said_on or thread.issue}#issuecomment-{comment}"
 
 
 def _rows() -> Any:

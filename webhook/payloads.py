@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from models import wire
-from models.events import CommentAdded, Event, Ignored, LabelsChanged, Person
+from models.events import Closed, CommentAdded, Event, Ignored, LabelsChanged, Person, Reopened, Reviewed
 
 TYPE_HEADERS = ("x-gitea-event-type", "x-forgejo-event-type", "x-gogs-event-type", "x-github-event-type")
 """They tell a comment on a pull request from a review of one; the coarse headers do not."""
@@ -22,6 +22,9 @@ LABEL_ACTIONS = frozenset({"label_updated", "label_cleared"})
 """Gitea's own words (modules/structs/hook.go). A clear carries the labels that were removed."""
 
 COMMENT_ACTIONS = frozenset({"created", "edited"})
+STATE_ACTIONS = frozenset({"closed", "reopened"})
+REVIEW_ACTION = "reviewed"
+"""Of events of several types, one for each verdict (modules/webhook/type.go)."""
 
 _NAME = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,100}"
 _REPO = re.compile(f"{_NAME}/{_NAME}")
@@ -64,10 +67,12 @@ def parse(event_type: str, text: bytes) -> Event:
     envelope = _decode(text, _Envelope)
     if event_type in COMMENT_TYPES and envelope.action in COMMENT_ACTIONS:
         return _comment(_decode(text, wire.CommentPayload))
-    if event_type in ISSUE_TYPES and envelope.action in LABEL_ACTIONS | {"opened"}:
-        return _labels_of_issue(_decode(text, wire.IssuePayload))
-    if event_type in PULL_TYPES and envelope.action in LABEL_ACTIONS | {"opened"}:
-        return _labels_of_pull(_decode(text, wire.PullRequestPayload))
+    if event_type in ISSUE_TYPES and envelope.action in LABEL_ACTIONS | STATE_ACTIONS | {"opened"}:
+        return _of_issue(_decode(text, wire.IssuePayload))
+    if event_type in PULL_TYPES and envelope.action in LABEL_ACTIONS | STATE_ACTIONS | {"opened"}:
+        return _of_pull(_decode(text, wire.PullRequestPayload))
+    if event_type.startswith("pull_request") and envelope.action == REVIEW_ACTION:
+        return _review(_decode(text, wire.PullRequestPayload))
     return Ignored(_why_ignored(event_type, envelope))
 
 
@@ -129,7 +134,7 @@ def _said_at(comment: wire.Comment, *, edited: bool) -> datetime:
     return moment
 
 
-def _labels_of_issue(payload: wire.IssuePayload) -> Event:
+def _of_issue(payload: wire.IssuePayload) -> Event:
     changed = LabelsChanged(
         repo=_repo(payload.repository),
         issue=_issue("issue.number", payload.issue.number),
@@ -137,10 +142,10 @@ def _labels_of_issue(payload: wire.IssuePayload) -> Event:
         labels=payload.issue.label_names,
         is_pull=payload.issue.is_pull,
     )
-    return _unless_plain(payload.action, changed)
+    return _by_action(payload.action, changed, merged=False)
 
 
-def _labels_of_pull(payload: wire.PullRequestPayload) -> Event:
+def _of_pull(payload: wire.PullRequestPayload) -> Event:
     changed = LabelsChanged(
         repo=_repo(payload.repository),
         issue=_issue("number", payload.number),
@@ -148,14 +153,36 @@ def _labels_of_pull(payload: wire.PullRequestPayload) -> Event:
         labels=payload.pull_request.label_names,
         is_pull=True,
     )
-    return _unless_plain(payload.action, changed)
+    return _by_action(payload.action, changed, merged=payload.pull_request.merged)
 
 
-def _unless_plain(action: str, changed: LabelsChanged) -> Event:
-    """Gitea tells of a new issue's labels twice; either time counts, since either delivery can be lost."""
-    if action == "opened" and not changed.labels:
-        return Ignored("a new issue without labels asks for nothing")
-    return changed
+def _by_action(action: str, changed: LabelsChanged, *, merged: bool) -> Event:
+    """What happened where `changed` says. Gitea tells of a new issue's labels twice; either time counts, since either
+    delivery can be lost.
+    """
+    repo, issue, sender, is_pull = changed.repo, changed.issue, changed.sender, changed.is_pull
+    match action:
+        case "closed":
+            return Closed(repo=repo, issue=issue, sender=sender, is_pull=is_pull, merged=merged)
+        case "reopened":
+            return Reopened(repo=repo, issue=issue, sender=sender, is_pull=is_pull, labels=changed.labels)
+        case "opened" if not changed.labels:
+            return Ignored("a new issue without labels asks for nothing")
+        case _:
+            return changed
+
+
+def _review(payload: wire.PullRequestPayload) -> Reviewed:
+    """The pull request was changed last when the review was made, or, where Gitea had read it before, earlier."""
+    since = payload.pull_request.updated_at
+    if since is not None and since.tzinfo is None:
+        raise Malformed("pull_request.updated_at has no time zone")
+    return Reviewed(
+        repo=_repo(payload.repository),
+        issue=_issue("number", payload.number),
+        sender=_person("sender", payload.sender),
+        since=since,
+    )
 
 
 def _repo(repository: wire.Repository) -> str:

@@ -87,6 +87,9 @@ class Thread(Model):
     branch = TextField(null=True)
     pull = IntegerField(null=True)
     told_until = BigIntegerField(default=0)
+    over = BooleanField(default=False)
+    spent_sha = TextField(null=True)
+    reviews_from = DoubleField(null=True)
     desk_wanted = IntegerField(default=0)
     desk_seen = IntegerField(default=0)
     urgent = BooleanField(default=False)
@@ -104,6 +107,7 @@ class Thread(Model):
         table_name = "thread"
         indexes = (
             (("repo", "issue"), True),
+            SQL("CREATE INDEX thread_of_pull ON thread (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX thread_due ON thread (urgent, desk_not_before) WHERE desk_wanted > desk_seen"),
         )
         constraints = (
@@ -157,6 +161,7 @@ class Job(Model):
     lease_until = DoubleField(null=True)
     cancel_requested_at = DoubleField(null=True)
     cancelled_by = TextField(null=True)
+    cancel_reason = TextField(default="")
     base_sha = TextField(null=True)
     head_sha = TextField(null=True)
     changed = BooleanField(default=False)
@@ -178,6 +183,8 @@ class Job(Model):
     check_output = TextField(default="")
     repairs = IntegerField(default=0)
     repair_told = IntegerField(null=True)
+    pull = IntegerField(null=True)
+    said_on = IntegerField(null=True)
     position_shown = IntegerField(null=True)
     live_comment = BigIntegerField(null=True)
     live_digest = TextField(default="")
@@ -190,6 +197,7 @@ class Job(Model):
         table_name = "job"
         indexes = (
             (("thread", "id"), False),
+            SQL("CREATE INDEX job_of_pull ON job (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
             SQL("CREATE UNIQUE INDEX job_one_running ON job (thread_id) WHERE state = 'running'"),
         )
@@ -215,7 +223,9 @@ class Ask(Model):
     model = TextField(null=True)
     priority = IntegerField(null=True)
     fresh = BooleanField(default=False)
+    said_on = IntegerField()
     comment_id = BigIntegerField(null=True)
+    entry_id = BigIntegerField(null=True)
     author_id = BigIntegerField()
     author = TextField()
     may_write = BooleanField(null=True)
@@ -227,7 +237,7 @@ class Ask(Model):
     class Meta:
         table_name = "ask"
         indexes = ((("thread", "verdict"), False),)
-        constraints = (Check("verdict IS NULL OR verdict IN ('admitted', 'refused', 'answered')"),)
+        constraints = (Check("verdict IS NULL OR verdict IN ('admitted', 'refused', 'answered', 'withdrawn')"),)
 
 
 class Move(Model):

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.gitea import Allowed, Denied, Gitea, GiteaDown, GiteaMissing, GiteaRefused, GiteaRejected
 from tests.contract.conftest import BOT, REPO
-from tests.fakes.gitea import FakeGitea
+from tests.fakes.gitea import FakeGitea, Remark
 from tests.forge_protocol import AnyGitea
 
 
@@ -75,6 +75,59 @@ def test_two_at_once_make_one_pull_request(fake: FakeGitea, client: Gitea) -> No
     fake.fail("POST .*/pulls", 409, when="after")
     made = client.ensure_pull(REPO, "kugetsu/issue-1", "main", "Fix it", "")
     assert [pull.number for pull in fake.pulls_of(REPO)] == [made.number]
+
+
+def test_a_review_has_a_text_a_verdict_and_a_place_among_the_comments(forge: AnyGitea, client: Gitea) -> None:
+    forge.push(REPO, "topic", {"app.py": "one\ntwo\n"}, BOT)
+    pull = forge.open_pull(REPO, BOT, "topic", title="Topic").number
+    notes = [Remark("app.py", "this", new_position=2), Remark("app.py", "was", old_position=1)]
+    made = forge.review(REPO, pull, "ada", "Not yet.", remarks=notes, state="REQUEST_CHANGES")
+
+    (review,) = client.reviews(REPO, pull)
+
+    assert (review.id, review.state, review.body) == (made.id, "REQUEST_CHANGES", "Not yet.")
+    assert review.user is not None
+    assert review.user.login == "ada"
+    assert review.comment_id is not None
+    assert client.has_comment(REPO, review.comment_id)
+    client.react(REPO, review.comment_id, "eyes")
+    found = client.review_comments(REPO, pull, review.id)
+    assert {(note.body, note.path, note.position, note.original_position) for note in found} == {
+        ("this", "app.py", 2, 0),
+        ("was", "app.py", 0, 1),
+    }
+    assert all(note.diff_hunk.startswith("@@ -1") for note in found)
+
+
+def test_a_review_comes_after_the_comments_made_before_it(forge: AnyGitea, client: Gitea) -> None:
+    forge.push(REPO, "topic", {"app.py": "one\n"}, BOT)
+    pull = forge.open_pull(REPO, BOT, "topic", title="Topic").number
+    before = forge.comment(REPO, pull, "before", "ada")
+    forge.review(REPO, pull, "ada", "a word")
+    after = forge.comment(REPO, pull, "after", "ada")
+    (review,) = client.reviews(REPO, pull)
+    assert before.id < (review.comment_id or 0) < after.id
+
+
+def test_who_closed_and_who_merged_stands_in_the_timeline(forge: AnyGitea, client: Gitea) -> None:
+    issue = forge.open_issue(REPO, "rita", "Crash").number
+    forge.push(REPO, "topic", {"app.py": "one\n"}, "ada")
+    pull = forge.open_pull(REPO, BOT, "topic", title="Topic").number
+    forge.close(REPO, issue, "rita")
+    forge.merge(REPO, pull, "ada")
+    for number, kind, by in ((issue, "close", "rita"), (pull, "merge_pull", "ada")):
+        (entry,) = [entry for entry in client.timeline(REPO, number) if entry.type in {"close", "merge_pull"}]
+        assert entry.user is not None
+        assert (entry.type, entry.user.login) == (kind, by)
+        assert client.issue(REPO, number).state == "closed"
+
+
+def test_a_deleted_comment_is_not_there(forge: AnyGitea, client: Gitea) -> None:
+    issue = forge.open_issue(REPO, "rita", "Crash").number
+    comment = forge.comment(REPO, issue, "a word", "rita")
+    assert client.has_comment(REPO, comment.id)
+    forge.delete_comment(REPO, comment, "rita")
+    assert not client.has_comment(REPO, comment.id)
 
 
 def test_a_closed_pull_request_and_one_of_a_fork_are_not_ours(forge: AnyGitea, client: Gitea) -> None:

@@ -34,6 +34,7 @@ class Thread:
     issue: int = 7
     repo: str = REPO
     run_inside: RunInside = unboxed
+    spent: str | None = None
 
     def __post_init__(self) -> None:
         """Every thread has a workspace object of its own, as every worker has."""
@@ -48,7 +49,7 @@ class Thread:
     def target(self) -> Target:
         """The thread as the service names it."""
         url = self.remote.url(self.repo)
-        return Target("gitea", self.repo, self.issue, url, self.remote.token, "main", self.branch)
+        return Target("gitea", self.repo, self.issue, url, self.remote.token, "main", self.branch, self.spent)
 
     @property
     def place(self) -> Place:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.events import CommentAdded, Event, Ignored, LabelsChanged, Person
+from models.events import Closed, CommentAdded, Event, Ignored, LabelsChanged, Person, Reopened, Reviewed
 from models.intake import ANSWERS, PRIORITIES, UNCLEAR, Asks, Decision, Ignore, Look, decide, is_ask_label
 
 ANN, BOB, BOT = Person(1, "ann"), Person(2, "bob"), Person(9, "kugetsu")
@@ -118,7 +118,40 @@ def test_the_right_to_write_is_that_of_the_sender_and_of_nobody_else() -> None:
     assert asks_of(comment(may_write=None)).asks[0].may_write is None
 
 
-@pytest.mark.parametrize("event", [comment(), labels("kugetsu/code"), labels()])
+def closed(sender: Person = ANN, **more: Any) -> Closed:
+    return Closed(repo="acme/app", issue=7, sender=sender, **more)
+
+
+def reopened(*names: str, sender: Person = ANN) -> Reopened:
+    return Reopened(repo="acme/app", issue=7, sender=sender, labels=names)
+
+
+def reviewed(since: datetime | None = WHEN, sender: Person = ANN) -> Reviewed:
+    return Reviewed(repo="acme/app", issue=7, sender=sender, since=since)
+
+
+@pytest.mark.parametrize(
+    ("event", "decision"),
+    [
+        (closed(), Look("acme/app", 7, False, only_known=True)),
+        (closed(is_pull=True, merged=True), Look("acme/app", 7, True, only_known=True)),
+        (reopened(), Look("acme/app", 7, False, only_known=True)),
+        (reopened("bug", "kugetsu/done"), Look("acme/app", 7, False, only_known=True)),
+        (reopened("bug", "kugetsu/code"), Look("acme/app", 7, False)),
+        (reviewed(), Look("acme/app", 7, True, reviews_from=WHEN.timestamp())),
+        (reviewed(None), Look("acme/app", 7, True, reviews_from=0.0)),
+    ],
+)
+def test_what_is_state_is_looked_at(event: Event, decision: Decision) -> None:
+    assert decided(event) == decision
+
+
+@pytest.mark.parametrize("event", [closed(BOT), reopened("kugetsu/code", sender=BOT), reviewed(sender=BOT)])
+def test_what_the_bot_closes_opens_or_reviews_is_its_own_doing(event: Event) -> None:
+    assert decided(event) == Ignore("this is our own doing", "acme/app", 7)
+
+
+@pytest.mark.parametrize("event", [comment(), labels("kugetsu/code"), labels(), closed(), reopened(), reviewed()])
 def test_a_repository_that_is_not_allowed_is_ignored(event: Event) -> None:
     reason = "acme/app is not among the repositories in KUGETSU_REPOS"
     assert decided(event, allowed=False) == Ignore(reason, "acme/app", 7)

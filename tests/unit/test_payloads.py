@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from models.events import CommentAdded, Event, Ignored, LabelsChanged, Person
+from models.events import Closed, CommentAdded, Event, Ignored, LabelsChanged, Person, Reopened, Reviewed
 from tests.unit.deliveries import FOLDER, recorded
 from webhook.body import text_of
 from webhook.payloads import Malformed, event_type_of, parse
@@ -38,6 +38,16 @@ HEARD = {
     "issue_comment-created-on-pull",
     "issue_comment-created-on-pull-gitea-1.22",
     "issue_comment-edited-on-pull",
+    "issues-closed",
+    "issues-closed-by-commit",
+    "issues-reopened",
+    "pull_request-closed",
+    "pull_request-closed-head-repo-deleted",
+    "pull_request-merged",
+    "pull_request-reopened",
+    "pull_request_approved-reviewed",
+    "pull_request_comment-reviewed",
+    "pull_request_rejected-reviewed",
 }
 """Every recorded delivery that is not ignored."""
 
@@ -103,6 +113,54 @@ def test_a_comment() -> None:
     assert event.may_write is True
     assert not event.edited
     assert not event.is_pull
+
+
+@pytest.mark.parametrize(
+    ("name", "issue", "by", "is_pull", "merged"),
+    [
+        ("issues-closed", 12, "bob", False, False),
+        ("issues-closed-by-commit", 12, "bob", False, False),
+        ("pull_request-closed", 13, "alice", True, False),
+        ("pull_request-merged", 13, "bob", True, True),
+        ("pull_request-closed-head-repo-deleted", 13, "alice", True, False),
+    ],
+)
+def test_what_was_closed_and_by_whom(name: str, issue: int, by: str, is_pull: bool, merged: bool) -> None:
+    event = event_of(name)
+    assert isinstance(event, Closed)
+    assert (event.repo, event.issue, event.sender.login) == ("acme/widgets", issue, by)
+    assert (event.is_pull, event.merged) == (is_pull, merged)
+
+
+@pytest.mark.parametrize(("name", "is_pull"), [("issues-reopened", False), ("pull_request-reopened", True)])
+def test_what_was_opened_again(name: str, is_pull: bool) -> None:
+    event = event_of(name)
+    assert isinstance(event, Reopened)
+    assert (event.is_pull, event.labels) == (is_pull, ())
+
+
+@pytest.mark.parametrize("verdict", ["approved", "rejected", "comment"])
+def test_a_review_is_known_by_who_and_when(verdict: str) -> None:
+    event = event_of(f"pull_request_{verdict}-reviewed")
+    assert isinstance(event, Reviewed)
+    assert (event.repo, event.issue, event.sender) == ("acme/widgets", 13, Person(8, "bob"))
+    assert event.since is not None
+    assert event.since.isoformat() == "2026-07-01T10:05:00+00:00"
+
+
+def test_a_review_of_an_old_version_does_not_say_when() -> None:
+    payload = json.loads(recorded()["pull_request_comment-reviewed"].body)
+    del payload["pull_request"]["updated_at"]
+    event = parse("pull_request_comment", json.dumps(payload).encode())
+    assert isinstance(event, Reviewed)
+    assert event.since is None
+
+
+def test_the_time_of_a_review_needs_a_time_zone() -> None:
+    payload = json.loads(recorded()["pull_request_comment-reviewed"].body)
+    payload["pull_request"]["updated_at"] = "2026-07-01T10:05:00"
+    with pytest.raises(Malformed, match=r"pull_request\.updated_at has no time zone"):
+        parse("pull_request_review_comment", json.dumps(payload).encode())
 
 
 def test_a_form_carries_the_same_as_json() -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.mirror import Mirror
 from jobs.pull_place import open_pull
-from jobs.standing import Target
+from jobs.standing import Target, changes
 from jobs.workspace import Opened, WorkspaceRefused
 from tests.fakes.git_remote import GitRemote, person_git
 from tests.fakes.workspaces import FILES, REPO, Thread
@@ -90,7 +91,7 @@ def test_the_gate_is_shown_what_a_push_changes(thread: Thread) -> None:
     thread.open()
     thread.write({"app.py": "print(2)\n", "new.txt": "x"})
     made = thread.collect()
-    assert thread.workspace.changes(thread.target, made.head_sha) == {"app.py", "new.txt"}
+    assert changes(Mirror(thread.mirror), thread.target, made.head_sha) == {"app.py", "new.txt"}
 
 
 def test_the_gate_is_not_shown_what_a_person_changed(thread: Thread, remote: GitRemote) -> None:
@@ -99,7 +100,7 @@ def test_the_gate_is_not_shown_what_a_person_changed(thread: Thread, remote: Git
     thread.open()
     thread.write({"app.py": "print(3)\n", "both.yaml": "b"})
     made = thread.collect(2)
-    assert thread.workspace.changes(thread.target, made.head_sha) == {"app.py", "both.yaml"}
+    assert changes(Mirror(thread.mirror), thread.target, made.head_sha) == {"app.py", "both.yaml"}
     thread.push(made)
     thread.open()
-    assert thread.workspace.changes(thread.target, made.head_sha) == set()
+    assert changes(Mirror(thread.mirror), thread.target, made.head_sha) == set()

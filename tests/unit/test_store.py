@@ -167,7 +167,7 @@ def test_what_is_ignored_is_stored_with_the_reason(db: SqliteDatabase) -> None:
 
 
 def test_labels_are_to_be_looked_at_as_often_as_they_change(db: SqliteDatabase) -> None:
-    assert hear(db, look()).detail == "will look at the labels of acme/app#7"
+    assert hear(db, look()).detail == "will look at acme/app#7"
     hear(db, look())
     thread: Thread = Thread.select().get(db)
     assert (thread.look_wanted, thread.look_seen, thread.desk_wanted, thread.urgent) == (2, 0, 2, False)

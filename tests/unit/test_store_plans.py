@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import pytest
 from peewee import SqliteDatabase
 
-from models import ledger, store, threads
+from models import closing, ledger, speakers, store, threads
+from models.intake import Asks, Look
 from models.ledger import Claimed
 from models.store import Incoming
 from models.tables import Ask
-from tests.unit.storing import comment, delivery, limit, new_ask, queue, say
+from tests.unit.storing import APP, comment, delivery, hear, limit, new_ask, queue, say
 
 SMALL = {"repo", "intake", "sqlite_master"}
 """Tables of few rows, which may be read whole: a row for each repository that somebody asked in, and one."""
@@ -69,6 +70,11 @@ ACTIONS: dict[str, Callable[[SqliteDatabase], object]] = {
     "cancel": lambda db: ledger.request_cancel(db, 1, "ann", now=10.0),
     "admit": lambda db: threads.admit(db, undecided(db), threads.load(db, 1), now=2.0),
     "refuse": lambda db: threads.refuse(db, undecided(db), "may not", now=2.0),
+    "asked_before": lambda db: closing.asked_before(db, 1, undecided(db)),
+    "places": lambda db: speakers.places(db, ledger.job_of(db, 1), threads.load(db, 1)),
+    "labelled": lambda db: speakers.labelled(db, threads.load(db, 1)),
+    "look": lambda db: hear(db, Look(APP, 13, is_pull=True, reviews_from=5.0)),
+    "accept on a pull request": lambda db: hear(db, Asks(APP, 13, True, "", (new_ask("code", 78),))),
     "accept": lambda db: store.accept_many(db, [Incoming(delivery(), comment(new_ask("code", 77)))]),
 }
 

@@ -74,11 +74,12 @@ def test_an_ask_without_a_job_is_refused_alone(db: SqliteDatabase) -> None:
 def test_a_reason_is_said_once_to_a_person_on_an_issue(db: SqliteDatabase) -> None:
     first, second = say(db, by=BOB), say(db, by=BOB)
     others = [say(db, by=ANN), say(db, by=BOB, issue=8)]
-    assert not threads.refused_before(db, first)
+    assert not threads.refused_before(db, first, "may not")
     threads.refuse(db, first, "may not", now=1.0)
-    assert not threads.refused_before(db, first)
-    assert threads.refused_before(db, second)
-    assert not any(threads.refused_before(db, ask) for ask in others)
+    assert not threads.refused_before(db, first, "may not")
+    assert threads.refused_before(db, second, "may not")
+    assert not any(threads.refused_before(db, ask, "may not") for ask in others)
+    assert not threads.refused_before(db, second, "no room")
 
 
 def test_asks_wait_in_the_order_in_which_they_were_said(db: SqliteDatabase) -> None:

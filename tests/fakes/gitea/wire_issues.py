@@ -1,5 +1,7 @@
 """The JSON shapes of issues, comments, timelines, pull requests and reviews (facts, section 3.1)."""
 
+import re
+
 from tests.fakes.gitea.state import Entry, Issue, Repo, Review
 from tests.fakes.gitea.wire import READER, Json, Shapes, stamp
 
@@ -226,7 +228,7 @@ class IssueShapes(Shapes):
             "path": entry.details["path"],
             "commit_id": review.commit_id,
             "original_commit_id": "",
-            "diff_hunk": "",
+            "diff_hunk": _hunk(issue, review, entry),
             "position": new,
             "original_position": old,
             "html_url": f"{page}#issuecomment-{entry.id}",
@@ -237,6 +239,25 @@ class IssueShapes(Shapes):
 def is_draft(issue: Issue) -> bool:
     """Gitea has no draft flag: the title's prefix makes one."""
     return issue.pull is not None and issue.title.upper().startswith(("WIP:", "[WIP]"))
+
+
+def _hunk(issue: Issue, review: Review, entry: Entry) -> str:
+    """The diff down to the commented line, at most four lines of it (services/gitdiff, CutDiffAroundLine)."""
+    old, new = entry.details["old_position"], entry.details["new_position"]
+    if issue.pull is None or not issue.pull.merge_base:
+        return ""
+    diff = issue.repo.git.line("diff", issue.pull.merge_base, review.commit_id, "--", entry.details["path"])
+    kept: list[str] = []
+    at_old = at_new = 0
+    for line in diff.split("\n"):
+        if found := re.match(r"@@ -(\d+)(?:,\d+)? \+(\d+)", line):
+            at_old, at_new, kept = int(found[1]), int(found[2]), [line]
+        elif kept:
+            kept.append(line)
+            if (new and line[:1] in "+ " and at_new == new) or (not new and line[:1] in "- " and at_old == old):
+                return "\n".join([kept[0], *kept[1:][-4:]])
+            at_new, at_old = at_new + (line[:1] in "+ "), at_old + (line[:1] in "- ")
+    return ""
 
 
 def _review_comments(issue: Issue) -> int:
