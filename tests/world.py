@@ -318,8 +318,12 @@ class World:
 
     def let_go(self, issue: int, name: str) -> None:
         """Let an agent go on that waits for a file of this name in its temporary folder."""
-        place = next((self.home / "worktrees").glob(f"*-{self.repo.rpartition('/')[2]}-{issue}"))
-        (place / "tmp" / name).touch()
+        name_of_repo = self.repo.rpartition("/")[2]
+        ends = (f"{issue}", f"{issue}-reading")
+        places = [place for end in ends for place in (self.home / "worktrees").glob(f"*-{name_of_repo}-{end}")]
+        assert places, f"no place of #{issue}"
+        for place in places:
+            (place / "tmp" / name).touch()
 
     @contextmanager
     def database(self) -> Iterator[SqliteDatabase]:

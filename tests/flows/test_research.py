@@ -101,3 +101,10 @@ def test_a_server_that_takes_no_attachment_gets_the_text(world: World, fake: Fak
     world.wait_for_label(issue, "kugetsu/done")
     world.wait_until(lambda: "line 1500 is here" in "".join(world.said(issue, "result")), "the whole text")
     assert world.files_on(issue) == []
+
+
+def test_research_on_somebody_s_pull_request_reads_its_branch(world: World) -> None:
+    pull = world.pull({"app.py": "theirs\n"})
+    world.comment(pull, f"/kugetsu research what is in it?\nstub: run cat app.py > {FINDINGS}")
+    assert "theirs" in world.wait_for_result(pull)
+    assert f"git diff {world.gitea.branches_of(world.repo)['main']}" in world.agent_runs()[0].prompt

@@ -131,21 +131,73 @@ def test_what_cannot_be_read_is_said_and_the_answer_stands_for_it(world: World) 
     assert "not JSON" in review.body
 
 
-def test_a_pull_request_closed_meanwhile_is_answered_in_a_comment(world: World) -> None:
-    pull = world.pull({"app.py": "one\n"}, body=f"stub: sleep 1\n{write_review('Fine.', remark(1, 'A word.'))}")
+def test_a_review_that_gitea_does_not_take_is_told_in_a_comment(world: World, fake: FakeGitea) -> None:
+    pull = world.pull({"app.py": "one\n"}, body=f"stub: wait go\n{write_review('Fine.', remark(1, 'A word.'))}")
     world.label(pull, "kugetsu/review")
     world.wait_for_agents(1)
-    world.gitea.close(world.repo, pull, WRITER)
+    fake.fail("POST .*/reviews", 422)
+    world.let_go(pull, "go")
     result = world.wait_for_result(pull)
     assert world.reviews(pull) == []
+    assert "Fine." in result
     assert "`app.py:1`: A word." in result
 
 
+def test_closing_the_pull_request_cancels_its_review(world: World) -> None:
+    pull = world.pull({"app.py": "one\n"}, body=f"stub: wait go\n{write_review('Fine.')}")
+    world.label(pull, "kugetsu/review")
+    world.wait_for_agents(1)
+    world.close(pull)
+    assert "closed the pull request" in world.wait_for_result(pull)
+    assert world.reviews(pull) == []
+
+
+def test_a_review_of_kugetsu_s_own_pull_request_disturbs_nothing(world: World) -> None:
+    issue = world.issue("Start", "stub: write app.py one")
+    world.label(issue, "kugetsu/code")
+    pull = world.next_pull(issue).number
+    world.wait_for_result(issue)
+    world.comment(pull, f"/kugetsu review\n{write_review('Mine, and fine.', remark(1, 'Hm.'))}")
+    world.wait_for_result(pull)
+    assert places(world.reviews(pull)[0].comments) == {("app.py", 1, 0, "Hm.")}
+    world.comment(issue, "/kugetsu go on\nstub: write app.py two")
+    world.wait_for_result(issue, 2)
+    assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "two"
+    worked, reviewed, went_on = world.agent_runs()
+    assert worked.session == went_on.session != reviewed.session
+    assert worked.cwd == went_on.cwd != reviewed.cwd
+
+
+def test_merging_frees_the_place_of_the_review_too(world: World) -> None:
+    issue = world.issue("Start", "stub: write app.py one")
+    world.label(issue, "kugetsu/code")
+    pull = world.next_pull(issue).number
+    world.wait_for_result(issue)
+    world.comment(pull, f"/kugetsu review\n{write_review('Fine.')}")
+    world.wait_for_result(pull)
+    assert len(world.places()) == 2
+    world.merge(pull)
+    world.wait_for(lambda: world.places() == [], "the places to be gone")
+
+
+def test_an_own_recipe_reviews(world: World) -> None:
+    world.say_in_repo_file('[recipes.strict]\nbase = "review"\ninstructions = "Be strict."\n')
+    issue = world.issue("Start", f"stub: write app.py one\n{write_review('Too short.')}")
+    world.label(issue, "kugetsu/code")
+    pull = world.next_pull(issue).number
+    world.wait_for_result(issue)
+    world.label(pull, "kugetsu/strict")
+    world.wait_for_result(pull)
+    assert "Be strict." in world.agent_runs()[1].prompt
+    assert len(world.reviews(pull)) == 1
+
+
 def test_a_lost_answer_makes_no_second_review(world: World, fake: FakeGitea) -> None:
-    pull = world.pull({"app.py": "one\n"}, body=f"stub: sleep 1\n{write_review('Fine.', remark(1, 'A word.'))}")
+    pull = world.pull({"app.py": "one\n"}, body=f"stub: wait go\n{write_review('Fine.', remark(1, 'A word.'))}")
     world.label(pull, "kugetsu/review")
     world.wait_for_agents(1)
     fake.drop_response("POST .*/reviews")
+    world.let_go(pull, "go")
     world.wait_for_result(pull)
     assert len(world.reviews(pull)) == 1
 
