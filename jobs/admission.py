@@ -9,28 +9,32 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from jobs import endings, reviewers, sentences
+from jobs import endings, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
 from jobs.gitea import Denied, GiteaMissing
 from jobs.outgoing import last_look
-from jobs.pulls import PUSHING, numbers_of
+from jobs.pulls import numbers_of
 from jobs.pulls import refusal as pull_refusal
 from jobs.queue import Lane
+from jobs.repofile import RepoFile
 from jobs.reviewers import PART
 from jobs.servers import Forge
+from jobs.tasks import Recipe, base_of
 from jobs.wiring import Wiring
 from models import grammar, ledger, store, threads
 from models.closing import CLOSED, MERGED
 from models.events import Person
-from models.intake import UNCLEAR, Look, NewAsk, is_ask_label
+from models.gathering import own_verb
+from models.intake import SCOPE, UNCLEAR, Look, NewAsk, is_ask_label
 from models.moves import State
 from models.tables import Ask, Job, Thread
 from models.wire import Issue, TimelineEntry
 
 log = logging.getLogger(__name__)
 
-RECIPES = frozenset({"code"})
-KNOWN_LABELS = frozenset({"code", "research", "review"})
+BUILT_IN = frozenset(f"{SCOPE}{recipe}" for recipe in Recipe)
+"""Labels that ask for a recipe that is the same everywhere."""
+
 SILENT = frozenset({CLOSED, MERGED, PART})
 """Verbs that nobody typed as a command."""
 
@@ -43,7 +47,7 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
         issue = forge.gitea.issue(thread.repo.name, number)
         if number == thread.issue:
             Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
-        for ask in _asks_of(forge, thread.repo.name, issue):
+        for ask in _asks_of(wiring, forge, thread, issue):
             where = Look(thread.repo.name, number, issue.is_pull)
             with wiring.db.atomic():
                 home = store.home_of(wiring.db, thread.server, where, ask.verb, now=wiring.clock())
@@ -52,12 +56,14 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
     threads.look_done(wiring.db, thread)
 
 
-def _asks_of(forge: Forge, repo: str, issue: Issue) -> list[NewAsk]:
+def _asks_of(wiring: Wiring, forge: Forge, thread: Thread, issue: Issue) -> list[NewAsk]:
     """What the state of an issue or pull request asks: its labels while it is open, and its having been closed."""
-    asking = {name for name in issue.label_names if is_ask_label(name)}
+    repo, asking = thread.repo.name, {name for name in issue.label_names if is_ask_label(name)}
     if issue.state == "open":
         latest = _latest(forge.gitea.timeline(repo, issue.number), asking) if asking else []
-        return [_label_ask(entry) for entry in latest if entry.user is not None and entry.user.id != forge.bot.id]
+        file = repofile.current(wiring, forge, thread.repo) if asking - BUILT_IN else RepoFile()
+        theirs = [entry for entry in latest if entry.user is not None and entry.user.id != forge.bot.id]
+        return [_label_ask(entry, file) for entry in theirs]
     ending = endings.ending_in(forge.gitea.timeline(repo, issue.number))
     return [ending] if ending else []
 
@@ -68,12 +74,12 @@ def _latest(timeline: list[TimelineEntry], asking: set[str]) -> list[TimelineEnt
     return [entry for name, entry in added.items() if name in asking]
 
 
-def _label_ask(entry: TimelineEntry) -> NewAsk:
+def _label_ask(entry: TimelineEntry, file: RepoFile) -> NewAsk:
     name = entry.label.name.partition("/")[2] if entry.label else ""
     user = entry.user
     return NewAsk(
         key=f"label:{entry.id}",
-        verb=name if name in KNOWN_LABELS else f"recipe:{name}",
+        verb=name if name in set(Recipe) else own_verb(name, reviews=base_of(name, file) is Recipe.REVIEW),
         author=Person(user.id, user.login) if user else Person(-1, ""),
         said_at=entry.created_at.timestamp(),
         entry_id=entry.id,
@@ -85,15 +91,18 @@ def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
     if ask.verb in SILENT or not _still_said(forge, thread, ask):
         _decide_silently(wiring, forge, thread, ask)
         return
-    refusal = _refusal(wiring, forge, thread, ask)
+    file = repofile.current(wiring, forge, thread.repo)
+    refusal = _refusal(wiring, forge, thread, ask, file)
     if refusal is not None:
         _refuse(wiring, forge, thread, ask, refusal)
         return
+    _tell_of_trouble(wiring, forge, thread, ask)
     if ask.verb in ("cancel", "status", "help", UNCLEAR):
         _react(forge, thread, ask, "eyes")
         _answer(wiring, forge, thread, ask)
         return
-    threads.admit(wiring.db, ask, thread, now=wiring.clock())
+    base = base_of(ledger.job_of(wiring.db, ask.job_id or 0).recipe, file)
+    threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE)
     wiring.bells.ring(Lane.AGENTS)
     _react(forge, thread, ask, "eyes")
 
@@ -112,18 +121,17 @@ def _decide_silently(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> 
         threads.withdraw(wiring.db, ask, "its comment was deleted", now=wiring.clock())
 
 
-def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | None:
+def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
     """Why this ask is not followed, as a sentence for the person, or None."""
-    denied = _denied(wiring, forge, thread, ask)
+    denied = _denied(wiring, forge, thread, ask, file)
     if denied is not None:
         return sentences.may_not_ask(ask.author, denied)
     if ask.job_id is None:
         return None
     job = ledger.job_of(wiring.db, ask.job_id)
-    if job.recipe not in RECIPES:
-        return sentences.no_recipe(job.recipe)
-    if thread.is_pull and job.recipe in PUSHING and (reason := pull_refusal(wiring, forge, thread)) is not None:
-        return reason
+    cannot = _cannot(wiring, forge, thread, job.recipe, file)
+    if cannot is not None:
+        return cannot
     limit = wiring.settings.queue_limit
     waiting = Job.select().where(Job.state == State.QUEUED).count(wiring.db)
     if job.state == State.ASKED and waiting >= limit:
@@ -131,17 +139,39 @@ def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | No
     return None
 
 
-def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str | None:
+def _cannot(wiring: Wiring, forge: Forge, thread: Thread, recipe: str, file: RepoFile) -> str | None:
+    """Why this recipe cannot be done on this thread, or None."""
+    match base_of(recipe, file):
+        case None:
+            return recipe_sentences.no_recipe(recipe, repofile.PATH, sorted(file.recipes))
+        case Recipe.REVIEW if not thread.is_pull:
+            return recipe_sentences.needs_a_pull()
+        case Recipe.CODE if thread.is_pull:
+            return pull_refusal(wiring, forge, thread)
+        case _:
+            return None
+
+
+def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
     """Why this person may not ask, or None. A signed comment event says of its sender whether they may push
     (facts, 3.3); for all else Gitea is asked. To be named in the settings is not enough on somebody's pull request.
     """
     if ask.author_id == forge.bot.id:
         return "I do not ask myself."
-    named = not thread.is_pull and ask.author.lower() in wiring.settings.allow_users
+    named = not thread.is_pull and ask.author.lower() in wiring.settings.allow_users | file.allow_users
     if named or ask.may_write:
         return None
     answer = forge.gitea.may_write(thread.repo.name, ask.author)
     return answer.reason if isinstance(answer, Denied) else None
+
+
+def _tell_of_trouble(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
+    """Say where it was asked that the repository's file is broken, once for each version of it."""
+    trouble = repofile.trouble(wiring, thread.repo)
+    if trouble is not None:
+        mark = sentences.marker(0, f"file-{trouble.version[:16]}")
+        text = recipe_sentences.repo_file_broken(repofile.PATH, trouble.problem, mark)
+        say(wiring, forge, (thread.repo.name, ask.said_on), mark, text)
 
 
 def _refuse(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, reason: str) -> None:

@@ -6,10 +6,13 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from jobs import repofile
+from jobs.checks import MOST_REPAIRS
 from jobs.gitea import Allowed
 from jobs.linenotes import review_text
-from jobs.prompt import IssueText, PromptRequest, Recipe, Said, Turn, render
+from jobs.prompt import IssueText, PromptRequest, Recipe, Repair, Said, Turn, render
 from jobs.pulls import numbers_of, pull_of
 from jobs.reviewers import SAID
 from jobs.servers import Forge
@@ -17,6 +20,10 @@ from jobs.wiring import Wiring
 from models import ledger
 from models.tables import Ask, Job, Thread
 from models.wire import User
+
+if TYPE_CHECKING:
+    from jobs.recipes import Terms
+    from jobs.runner import Errand
 
 
 @dataclass(frozen=True)
@@ -27,23 +34,36 @@ class Briefing:
     told_until: int
 
 
-def brief(wiring: Wiring, forge: Forge, thread: Thread, job: Job, *, known: bool, branch: str) -> Briefing:
+def brief(wiring: Wiring, errand: Errand, terms: Terms, *, known: bool, temp_dir: str) -> Briefing:
     """What to tell the agent. `known`: its session knows this issue from an earlier run."""
+    forge, thread, job = errand.forge, errand.thread, errand.job
     asks = ledger.asks_of(wiring.db, job.id)
     turn = _turn(asks, known=known)
     issue = forge.gitea.issue(thread.repo.name, thread.issue)
     comments = [] if turn is Turn.RESUME else _comments(wiring, forge, thread, asks, turn)
     request = PromptRequest(
         turn=turn,
-        recipe=Recipe(job.recipe),
+        recipe=terms.base,
         repo=thread.repo.name,
-        branch=branch,
+        branch=errand.target.branch,
         issue=IssueText(issue.number, issue.title, issue.body, issue.user.login, is_pull=issue.is_pull),
         comments=[Said(remark.user.login, remark.text, remark.at) for remark in comments],
         asks=[Said(ask.author, ask.instructions, datetime.fromtimestamp(ask.said_at, UTC)) for ask in asks],
         nonce=secrets.token_hex(8),
+        own=terms.instructions,
+        scope=terms.scope,
+        temp_dir=temp_dir,
+        check=repofile.kept(wiring, thread.repo).verify if terms.base is Recipe.CODE else None,
+        repair=_repair(job),
     )
     return Briefing(render(request), max((remark.id for remark in comments), default=thread.told_until))
+
+
+def _repair(job: Job) -> Repair | None:
+    """What the agent has to be told of a check that failed, unless it knows."""
+    if job.repairs == 0 or job.repair_told is not None:
+        return None
+    return Repair(job.check, job.check_how, job.check_output, last=job.repairs >= MOST_REPAIRS)
 
 
 def _turn(asks: Sequence[Ask], *, known: bool) -> Turn:
@@ -70,7 +90,7 @@ def _comments(wiring: Wiring, forge: Forge, thread: Thread, asks: Sequence[Ask],
     until = max((ask.said_at for ask in asks), default=wiring.clock())
     since = thread.told_until if turn is Turn.FOLLOW_UP else 0
     spoken = _ask_comments(wiring, thread)
-    heard = _Heard(wiring, forge, thread.repo.name)
+    heard = _Heard(wiring, forge, thread.repo.name, repofile.kept(wiring, thread.repo).allow_users)
 
     def is_new(number: int, user: User, at: datetime) -> bool:
         timely = number > since and number not in spoken and at.timestamp() <= until
@@ -104,8 +124,8 @@ def _ask_comments(wiring: Wiring, thread: Thread) -> set[int]:
 class _Heard:
     """Whose comments reach the agent: those of people who may ask, each looked up once."""
 
-    def __init__(self, wiring: Wiring, forge: Forge, repo: str) -> None:
-        self._allowed = wiring.settings.allow_users
+    def __init__(self, wiring: Wiring, forge: Forge, repo: str, allowed: frozenset[str]) -> None:
+        self._allowed = wiring.settings.allow_users | allowed
         self._forge = forge
         self._repo = repo
         self._known: dict[int, bool] = {forge.bot.id: False}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from jobs.outgoing import agents_words, mentions_of
+from typing import Any
+
+from jobs import findings, handed
+from jobs.checked import Check
+from jobs.delivering import placed_of
+from jobs.outgoing import agents_words, mentions_of, printed
 from jobs.sentences import Facts
+from jobs.tasks import Recipe
 from jobs.wiring import Wiring
 from models.moves import Outcome, State, Verdict
 from models.tables import Ask, Intake, Job, Thread
@@ -14,6 +20,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
     return Facts(
         job_id=job.id,
         recipe=job.recipe,
+        base=job.base,
         state=State(job.state),
         outcome=Outcome(job.outcome) if job.outcome else None,
         askers=_askers(wiring, job),
@@ -24,7 +31,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         attempt=job.attempt,
         step=agents_words(job.step, wiring.redactor),
         steps=job.steps,
-        answer=agents_words(job.answer, wiring.redactor),
+        **_brought(wiring, job),
         error=(job.cancel_reason or job.error) if job.outcome == Outcome.CANCELLED else job.error,
         model=job.model or wiring.settings.model or "",
         agent=job.agent,
@@ -37,7 +44,28 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         log_url=f"{wiring.settings.public_url}/admin/jobs/{job.id}/log",
         issue=thread.issue,
         title=thread.title,
+        check=_check(wiring, job),
     )
+
+
+def _brought(wiring: Wiring, job: Job) -> dict[str, Any]:
+    """What the agent has brought, as far as a comment shows it."""
+    redactor = wiring.redactor
+    if job.base == Recipe.RESEARCH:
+        seen = findings.shown(job.answer)
+        shown = {"answer": agents_words(seen.report, redactor), "questions": agents_words(seen.questions, redactor)}
+        return {**shown, "attached": "" if seen.whole else handed.FINDINGS}
+    review = placed_of(job, redactor) if job.review else None
+    return {"answer": agents_words(job.answer, redactor), "review": review, "review_url": job.review_url}
+
+
+def _check(wiring: Wiring, job: Job) -> Check | None:
+    """What the repository's own command said; None where none was run."""
+    if job.check_ok is None:
+        return None
+    output = printed(job.check_output, wiring.redactor)
+    clean = wiring.redactor.clean(job.check)
+    return Check(clean, job.check_ok, job.check_how, job.check_seconds, output, job.repairs)
 
 
 def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:

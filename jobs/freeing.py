@@ -1,7 +1,10 @@
-"""Takes away what a conversation that is over left on this host: its place, and the session of its agent."""
+"""Takes away what a conversation that is over left on this host: its places, and the sessions of its agent."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from jobs.pull_place import READING
 from jobs.report import target_of
 from jobs.servers import Forge
 from jobs.wiring import Wiring
@@ -30,6 +33,8 @@ def free_for(wiring: Wiring, workspace: Workspace, forge: Forge, thread: Thread)
 
 
 def _free(wiring: Wiring, workspace: Workspace, forge: Forge, thread: Thread) -> None:
-    """The place first: where this is cut short, it is done again."""
-    workspace.forget(workspace.place(target_of(forge, thread, "")))
+    """The places first: where this is cut short, it is done again."""
+    target = target_of(forge, thread, "")
+    for purpose in (READING, ""):
+        workspace.forget(workspace.place(replace(target, purpose=purpose)))
     closing.begin_anew(wiring.db, thread.id)

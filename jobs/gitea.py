@@ -10,17 +10,9 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from jobs.gitea_http import GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
-from jobs.gitea_issues import LABELS, SCOPE, GiteaIssues, LabelSpec
-from models.wire import (
-    Branch,
-    CollaboratorPermission,
-    PullRequest,
-    Repository,
-    Review,
-    ReviewComment,
-    ServerVersion,
-    User,
-)
+from jobs.gitea_issues import LABELS, SCOPE, LabelSpec
+from jobs.gitea_reviews import GiteaReviews, LineComment, ReviewDraft
+from models.wire import Branch, CollaboratorPermission, PullRequest, Repository, ServerVersion, User
 
 __all__ = [
     "LABELS",
@@ -34,6 +26,8 @@ __all__ = [
     "GiteaRefused",
     "GiteaRejected",
     "LabelSpec",
+    "LineComment",
+    "ReviewDraft",
 ]
 
 
@@ -49,7 +43,7 @@ class Denied:
     reason: str
 
 
-class Gitea(GiteaIssues):
+class Gitea(GiteaReviews):
     """One server, seen by the bot whose token it is. Made like `GiteaHttp`: base_url, token, timeout."""
 
     def version(self) -> str:
@@ -71,6 +65,13 @@ class Gitea(GiteaIssues):
         except GiteaMissing:
             return None
         return found.commit.id if found.commit else None
+
+    def file(self, repo: str, path: str) -> bytes | None:
+        """A file of the default branch; None where it, or any commit, is missing."""
+        try:
+            return self.request("GET", f"{repo_path(repo)}/raw/{quote(path)}").body
+        except GiteaMissing:
+            return None
 
     def permission(self, repo: str, login: str) -> str:
         """none, read, write, admin or owner. Only an admin of the repository may ask about others (403).
@@ -105,15 +106,6 @@ class Gitea(GiteaIssues):
 
     def pull(self, repo: str, n: int) -> PullRequest:
         return self.get(PullRequest, f"{repo_path(repo)}/pulls/{n}")
-
-    def reviews(self, repo: str, n: int) -> list[Review]:
-        """The reviews of a pull request that were sent, oldest first; requests for one are among them."""
-        return list(self.pages(Review, f"{repo_path(repo)}/pulls/{n}/reviews"))
-
-    def review_comments(self, repo: str, n: int, review: int) -> list[ReviewComment]:
-        """The comments on lines of one review (this list has no pages)."""
-        items = self.request("GET", f"{repo_path(repo)}/pulls/{n}/reviews/{review}/comments").read_list(ReviewComment)
-        return [item for item in items if item is not None]
 
     def open_pull(self, repo: str, head: str, base: str | None = None) -> PullRequest | None:
         """The open pull request from the repository's own branch `head`, into `base` if given.

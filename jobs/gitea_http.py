@@ -83,6 +83,14 @@ class GiteaRejected(GiteaError):
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to be attached to something."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A 2xx answer. `asked` is "GET /repos/…" for error texts; header names are compared without case."""
 
@@ -146,10 +154,12 @@ class GiteaHttp:
         *,
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
+        upload: Upload | None = None,
     ) -> Answer:
         """Send one request below /api/v1 and give the 2xx answer, or raise one of the four errors."""
         asked = f"{method} {path}"
-        request = self._client.build_request(method, path, params=query, json=body)
+        files = {"attachment": (upload.name, upload.data, "application/octet-stream")} if upload else None
+        request = self._client.build_request(method, path, params=query, json=body, files=files)
         try:
             answer = self._exchange(asked, request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

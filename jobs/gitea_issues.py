@@ -200,10 +200,15 @@ class GiteaIssues(GiteaHttp):
             raise
 
 
+def own_label(recipe: str) -> LabelSpec:
+    """The label that asks for a recipe of the repository's own."""
+    return LabelSpec(f"{SCOPE}{recipe}", "c5def5", f"Ask: {recipe}, as .kugetsu.toml has it")
+
+
 def _spec(name: str) -> LabelSpec:
     """How to make the label `name`; one of a repository's own recipes gets a neutral look."""
-    own = (spec for spec in LABELS if spec.name == name)
-    return next(own, LabelSpec(name, "c5def5", ""))
+    ours = (spec for spec in LABELS if spec.name == name)
+    return next(ours, own_label(name.removeprefix(SCOPE)))
 
 
 def _since(since: datetime | None) -> dict[str, str]:

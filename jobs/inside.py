@@ -163,6 +163,21 @@ class Inside:
         """Sets the place's branch to `commit`, which the mirror must hold. Can be repeated. Raises InsideFailed."""
         self._script(_PUT, [branch, commit, how])
 
+    def do(self, script: str, *args: str) -> str:
+        """Runs a shell script in the tree; gives what it prints. `$repo` is the place's repository, git means the tree.
+
+        Raises InsideFailed where it does not end with 0.
+        """
+        return self._script(_PREAMBLE + script, args)
+
+    def read(self, name: str, most: int) -> str:
+        """The first bytes of a file in the place's repository, by the agent's word; empty where there is none."""
+        try:
+            with _plain_file(self.place.repo, name) as file:
+                return file.read(most).decode(errors="replace")
+        except (OSError, InsideFailed):
+            return ""
+
     @contextmanager
     def pack(self) -> Iterator[IO[bytes]]:
         """The pack file the last `look` or `commit` left. Raises InsideFailed where it is no plain file."""

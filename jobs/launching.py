@@ -13,6 +13,7 @@ from jobs.agent import Limits, RunSpec
 from jobs.briefing import brief
 from jobs.opencode import Invocation, Program, Surroundings
 from jobs.place import Place
+from jobs.recipes import Terms
 from jobs.sandbox import Sandbox
 from jobs.wiring import Wiring
 from models.tables import Thread
@@ -35,16 +36,15 @@ class Launching:
         """What `program` is, such as "opencode 1.18.33". Asking it takes a second or more of processor time."""
         return agent.version(self.program, self.sandbox) or self.program.name
 
-    def launch(self, errand: Errand, place: Place, mirror: Path, *, session: str | None) -> None:
+    def launch(self, errand: Errand, place: Place, mirror: Path, terms: Terms, *, session: str | None) -> None:
         """Start the agent on this errand; raises `AgentLocked` or `LaunchFailed`. `session` is one to go on with."""
-        wiring, job, thread = self.wiring, errand.job, errand.thread
-        branch = errand.target.branch
-        briefing = brief(wiring, errand.forge, thread, job, known=session is not None, branch=branch)
+        wiring, thread = self.wiring, errand.thread
+        briefing = brief(wiring, errand, terms, known=session is not None, temp_dir=str(place.tmp))
         given = self._surroundings(errand, place)
         invocation = Invocation(
             program=self.program,
             session=session,
-            model=job.model or wiring.settings.model,
+            model=terms.model,
             title=f"{thread.repo.name}#{thread.issue}",
         )
         agent.launch(
@@ -56,7 +56,7 @@ class Launching:
                 sandbox=self.sandbox,
                 lock=errand.lock,
                 run_dir=errand.run_dir,
-                limits=self._limits(),
+                limits=self._limits(terms),
                 files=opencode.files(given),
                 read_only=[*opencode.read_only(given, self.program), mirror / "objects"],
                 hide=(wiring.settings.home.resolve(),),
@@ -80,10 +80,11 @@ class Launching:
             extra={name: self.environ[name] for name in names if name in self.environ},
         )
 
-    def _limits(self) -> Limits:
+    def _limits(self, terms: Terms) -> Limits:
+        """A repository may set itself a shorter limit than the operator's, never a longer one."""
         settings = self.wiring.settings
         return Limits(
-            wall=settings.agent_timeout.total_seconds(),
+            wall=min(settings.agent_timeout, terms.timeout or settings.agent_timeout).total_seconds(),
             start=settings.agent_start_timeout.total_seconds(),
             stall=settings.agent_stall_timeout.total_seconds(),
         )

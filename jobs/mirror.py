@@ -7,6 +7,7 @@
     start/<branch>   the server's commit the thread's place was last set on
     seen/<branch>    the server's newest commit of the branch that the place holds; none: never pushed
     kept/<commit>    work that had to give way to the server's
+    pulls/<number>   the server's head of a pull request, wherever its branch lies
 
 Objects are never dropped from a mirror: places borrow them.
 """
@@ -19,6 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
+from jobs import difflines
+from jobs.difflines import DiffLines
 from jobs.git import LOCAL, Access, GitFailed, Run, git, git_bytes
 from jobs.inside import MAX_PACK_BYTES
 
@@ -96,6 +99,16 @@ class Mirror:
         """The raw commit objects, in the order asked for."""
         run = Run(cwd=self.path, git_dir=self.path, stdin="".join(f"{name}\n" for name in commits).encode())
         return list(_batched(git_bytes(["cat-file", "--batch"], run)))
+
+    def changed(self, older: str, newer: str) -> frozenset[str]:
+        """The paths that differ between two commits, a renamed file by both its names."""
+        printed = self._git("diff-tree", "-r", "-z", "--no-renames", "--name-only", older, newer)
+        return frozenset(path for path in printed.split("\0") if path)
+
+    def diff(self, older: str, newer: str) -> DiffLines:
+        """Which lines differ between two commits, as Gitea shows them: renames found, three lines around a change."""
+        plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--unified=3", "--find-renames")
+        return difflines.read(self._git("diff", "--patch-with-raw", "-z", *plain, older, newer))
 
     def lines(self, older: str, newer: str) -> list[tuple[int, int]]:
         """Lines added and deleted, one pair a changed file; a binary file counts 0 and 0."""

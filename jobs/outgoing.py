@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from jobs.redact import Redactor, cut, harmless_mentions
+from jobs.redact import JOINER, Redactor, cut, harmless_mentions
 
 MAX_TEXT = 60_000
 """Bytes of a comment or a pull request. Gitea keeps it in a LONGTEXT; people do not read more."""
@@ -16,6 +16,11 @@ def agents_words(text: str, redactor: Redactor) -> str:
     """What the agent wrote, as it may stand in a text of ours: it mentions nobody, closes nothing, hides nothing."""
     visible = text.replace("<!--", "&lt;!--")
     return cut(harmless_mentions(redactor.clean(visible), keep=()), MAX_ANSWER, "… (cut; the log has all of it)")
+
+
+def printed(text: str, redactor: Redactor) -> str:
+    """What a program printed, as it may stand in a block of code of ours: with no secret, and no mark like ours."""
+    return redactor.clean(text).replace("<!--", f"<{JOINER}!--")
 
 
 def last_look(text: str, redactor: Redactor) -> str:

@@ -16,9 +16,6 @@ from models.intake import Look
 from models.tables import Thread
 from models.wire import PullRequest
 
-PUSHING = frozenset({"code"})
-"""Recipes whose work is pushed."""
-
 _OURS = re.compile(r"kugetsu/issue-([1-9][0-9]{0,9})")
 
 

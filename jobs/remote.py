@@ -45,6 +45,21 @@ def fetch(mirror: HeldMirror, access: Access) -> None:
         raise ServerRefused(reason) from error
 
 
+def fetch_ref(mirror: HeldMirror, access: Access, source: str, target: str) -> None:
+    """Brings one ref of the server, by its full name, to a ref of ours. Raises ServerRefused, FetchFailed."""
+    options = ["--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
+    try:
+        mirror.ask(access, "fetch", *options, access.address, f"+{source}:{target}", deadline=FETCH_LIMIT)
+    except GitFailed as error:
+        reason = "it is not there any more" if _NO_REF.search(error.stderr) else _refusal(error)
+        if reason is None:
+            raise FetchFailed(_said(error)) from error
+        raise ServerRefused(reason) from error
+
+
+_NO_REF: Final = re.compile(r"couldn't find remote ref")
+
+
 def tip(mirror: Mirror, access: Access, branch: str) -> str | None:
     """The server's commit of a branch now; None where there is no such branch. Raises PushRejected, PushFailed."""
     ref = f"refs/heads/{branch}"

@@ -11,18 +11,23 @@ import logging
 
 import msgspec
 
-from jobs import sentences
+from jobs import checked, gate, recipe_sentences, repofile, sentences
 from jobs.admission import say
+from jobs.checked import Check
+from jobs.delivering import attach_findings, post_review
 from jobs.facts import facts_of
 from jobs.gitea import GiteaMissing, GiteaRejected
+from jobs.mirror import Mirror
 from jobs.outgoing import last_look
 from jobs.sentences import Facts
 from jobs.servers import Forge
+from jobs.standing import changes
 from jobs.wiring import Wiring
 from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
 from models import ledger, speakers, threads
 from models.moves import Outcome, State
 from models.tables import Job, Thread
+from models.wire import PullRequest
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +54,9 @@ class Reporter:
         jobs = threads.unreported(self._wiring.db, thread.id)
         if not jobs:
             return
-        forge.ensure_labels(thread.repo.name)
+        forge.ensure_labels(thread.repo.name, repofile.kept(self._wiring, thread.repo).recipes)
+        # First, since a push that is refused changes how the job ended.
+        jobs = [self._delivered(forge, thread, job) for job in jobs]
         self._label(forge, thread)
         for job in jobs:
             self._publish(forge, thread, job)
@@ -65,9 +72,17 @@ class Reporter:
         """Whether the labels tell of this job: not of one that a comment asked for in vain."""
         return job.queued_at is not None or job.outcome is None or speakers.by_label(self._wiring.db, job.id)
 
+    def _delivered(self, forge: Forge, thread: Thread, job: Job) -> Job:
+        """The job, what it has brought having been brought to where it belongs."""
+        if job.state != State.REPORTING or job.outcome != Outcome.COMPLETED:
+            return job
+        if job.changed:
+            return self._deliver(forge, thread, job)
+        if job.check_ok is not None:
+            self._recheck(forge, thread, job)
+        return post_review(self._wiring, forge, thread, job) if job.review else job
+
     def _publish(self, forge: Forge, thread: Thread, job: Job) -> None:
-        if job.state == State.REPORTING and job.outcome == Outcome.COMPLETED and job.changed:
-            job = self._deliver(forge, thread, job)
         places = ledger.positions(self._wiring.db, now=self._wiring.clock())
         facts = facts_of(self._wiring, job, thread, places.get(job.id))
         self._follow(forge, thread, job, facts)
@@ -95,9 +110,10 @@ class Reporter:
         repo = forge.gitea.repo(thread.repo.name)
         branch = thread.branch or branch_of(thread.issue)
         target = target_of(forge, thread, repo.default_branch)
+        self._pass_gate(forge, thread, target, job.head_sha or "")
         self._workspace.push(target, job.head_sha or "")
         if thread.is_pull:
-            self._delivered(thread, job, thread.issue, new=False)
+            self._note_pull(thread, job, thread.issue, new=False)
             return
         facts = facts_of(self._wiring, job, thread)
         body = last_look(sentences.pull_body(facts), self._wiring.redactor)
@@ -105,15 +121,39 @@ class Reporter:
         title = last_look(sentences.pull_title(facts), self._wiring.redactor)
         pull = open_one or forge.gitea.ensure_pull(repo.full_name, branch, repo.default_branch, title, body)
         if open_one is not None and sentences.marker(job.id, sentences.PULL) not in open_one.body:
-            forge.gitea.edit_pull(repo.full_name, pull.number, body=body)
+            self._renew(forge, thread, open_one, sentences.pull_body(facts, open_one.title, open_one.body), facts.check)
         new = sentences.marker(job.id, sentences.PULL) in pull.body if open_one is None else job.new_pull
-        self._delivered(thread, job, pull.number, new=new)
+        self._note_pull(thread, job, pull.number, new=new)
 
-    def _delivered(self, thread: Thread, job: Job, pull: int, *, new: bool) -> None:
+    def _note_pull(self, thread: Thread, job: Job, pull: int, *, new: bool) -> None:
         with self._wiring.db.atomic():
             Job.update(new_pull=new, pull=pull).where(Job.id == job.id).execute(self._wiring.db)
             Thread.update(pull=pull).where(Thread.id == thread.id).execute(self._wiring.db)
         thread.pull = pull
+
+    def _pass_gate(self, forge: Forge, thread: Thread, target: Target, sha: str) -> None:
+        """Raises PushRejected where the work changes what the repository does not want changed."""
+        file = repofile.current(self._wiring, forge, thread.repo)
+        paths = changes(Mirror(self._workspace.mirror(target)), target, sha)
+        closed = gate.check(paths, forbidden=file.forbidden, workflows_allowed=file.allow_workflow_changes)
+        if closed is not None:
+            raise PushRejected(recipe_sentences.gate_closed(closed.rule, closed.path, repofile.PATH))
+
+    def _recheck(self, forge: Forge, thread: Thread, job: Job) -> None:
+        """Nothing to push, but the check was run: the pull request that is there becomes a draft, or no longer is."""
+        found = forge.gitea.open_pull(thread.repo.name, thread.branch or branch_of(thread.issue))
+        check = facts_of(self._wiring, job, thread).check
+        if found is not None and check is not None:
+            self._renew(forge, thread, found, checked.next_body(check, found.title, found.body), check)
+
+    def _renew(self, forge: Forge, thread: Thread, found: PullRequest, body: str, check: Check | None) -> None:
+        """Give the pull request this text, and the title that goes with it, in one request: the old text says whether
+        the draft is ours.
+        """
+        body = last_look(body, self._wiring.redactor)
+        title = checked.next_title(check, found.title, found.body)
+        if (title, body) != (found.title, found.body):
+            forge.gitea.edit_pull(thread.repo.name, found.number, title=title, body=body)
 
     def _close(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:
         """The closing comment, once wherever it was asked for. A refusal has been said at the desk."""
@@ -123,6 +163,8 @@ class Reporter:
         for number, askers in speakers.places(self._wiring.db, job, thread).items():
             text = sentences.result(msgspec.structs.replace(facts, askers=askers))
             job.result_comment = say(self._wiring, forge, (thread.repo.name, number), mark, text)
+            if job.outcome == Outcome.COMPLETED:
+                attach_findings(self._wiring, forge, thread, job, job.result_comment)
         Job.update(result_comment=job.result_comment).where(Job.id == job.id).execute(self._wiring.db)
 
     def _follow(self, forge: Forge, thread: Thread, job: Job, facts: Facts) -> None:

@@ -9,19 +9,23 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from peewee import PeeweeException
-
-from jobs import agent, freeing, keeper, pulls
+from jobs import agent, checks, commands, freeing, keeper, repofile
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
+from jobs.checks import Checks, SetupFailed
+from jobs.commands import CommandCancelled, CommandEnd, CommandLost
 from jobs.gitea import GiteaDown, GiteaError
 from jobs.launching import Launching
-from jobs.report import target_of
+from jobs.leases import lease_kept
+from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
+from jobs.repofile import RepoFile
 from jobs.servers import Forge
+from jobs.spending import Spent, spent_before
+from jobs.tasks import Recipe
 from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, Target, Workspace, WorkspaceRefused
@@ -32,8 +36,6 @@ from models.tables import Job, Thread
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 30.0
-RENEW_SECONDS = 5.0
 PROGRESS_SECONDS = 2.0
 MAX_CRASHES = 3
 FIRST_PAUSE_SECONDS = 15.0
@@ -51,7 +53,7 @@ class CancelledBefore(Exception):
 
 @dataclass(frozen=True)
 class Errand:
-    """A job with all that is needed to run it."""
+    """A job with all that is needed to run it; `spent` is what its earlier runs have cost."""
 
     claimed: Claimed
     job: Job
@@ -60,6 +62,7 @@ class Errand:
     target: Target
     run_dir: Path
     lock: Path
+    spent: Spent
 
 
 class Runner:
@@ -71,6 +74,8 @@ class Runner:
         self._workspace = workspace
         self._launching = launching
         self._gate = gate
+        self._checks = Checks(wiring, workspace, launching.sandbox)
+        self._recipes = Recipes(wiring, workspace)
 
     def run(self, claimed: Claimed) -> None:
         """Run a job that was just claimed, to its end."""
@@ -83,16 +88,20 @@ class Runner:
     def _guarded(self, claimed: Claimed, act: Callable[[Errand], None]) -> None:
         """Every way in which running a job can end is an end of the job, or puts it back into the queue."""
         try:
-            with self._lease_kept(claimed):
+            with lease_kept(self._wiring, claimed):
                 act(self._errand(claimed))
         except Leaving:
             log.info("job=%s is left to the next worker", claimed.job_id)
             raise
-        except CancelledBefore:
+        except NothingNew as nothing:
+            self._settle(claimed, Outcome.COMPLETED, "", answer=str(nothing))
+        except (CancelledBefore, CommandCancelled):
             self._settle(claimed, Outcome.CANCELLED, "")
+        except SetupFailed as failed:
+            self._settle(claimed, Outcome.FAILED, f"{failed}", **checks.row(failed.end))
         except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked) as fault:
             self._again(claimed, f"{fault}", counts=False)
-        except (WorkspaceRefused, GiteaError) as refusal:
+        except (WorkspaceRefused, GiteaError, CommandLost) as refusal:
             self._settle(claimed, Outcome.FAILED, f"{refusal}")
         except Exception:
             log.exception("job=%s: the runner stumbled", claimed.job_id)
@@ -102,25 +111,36 @@ class Runner:
         job = ledger.job_of(self._wiring.db, claimed.job_id)
         thread = threads.load(self._wiring.db, job.thread_id)
         forge = self._wiring.forges[thread.server]
-        target = target_of(forge, thread, pulls.base_of(forge, thread))
+        target = self._recipes.target(forge, thread, job)
         root = self._workspace.place(target).root
         run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
-        return Errand(claimed, job, thread, forge, target, run_dir, root.with_name(f"{root.name}+lock"))
+        lock = root.with_name(f"{root.name}+lock")
+        return Errand(claimed, job, thread, forge, target, run_dir, lock, spent_before(run_dir, job.run))
 
     def _run(self, errand: Errand) -> None:
         self._check(errand)
         thread = freeing.free_for(self._wiring, self._workspace, errand.forge, errand.thread)
-        errand = replace(errand, thread=thread, target=target_of(errand.forge, thread, errand.target.base))
-        opened = self._workspace.open(errand.target)
-        mine = Thread.id == errand.thread.id
-        Thread.update(branch=errand.target.branch).where(mine).execute(self._wiring.db)
-        ledger.note_progress(self._wiring.db, errand.claimed, base_sha=opened.base_sha)
-        afresh = opened.new or (errand.job.fresh and not ledger.is_told(self._wiring.db, errand.job.id))
+        errand = replace(errand, thread=thread, target=self._recipes.target(errand.forge, thread, errand.job))
+        opened = self._recipes.open(errand)
+        if opened.new or (errand.job.fresh and not ledger.is_told(self._wiring.db, errand.job.id)):
+            self._set_session(errand, None)
+        self._begin(errand, repofile.current(self._wiring, errand.forge, errand.thread.repo))
+
+    def _begin(self, errand: Errand, file: RepoFile) -> None:
+        """In a place that is open: the repository's setup, then the agent."""
+        self._check(errand)
+        terms = self._recipes.terms(errand, file)
+        if not terms.stranger:
+            self._checks.prepare(errand, file, partial(self._wait_for, errand))
+        self._launch(errand, terms)
+
+    def _launch(self, errand: Errand, terms: Terms) -> None:
+        ledger.note_progress(self._wiring.db, errand.claimed, model=terms.model)
         with self._gate.pass_through(lambda: self._check(errand)) as free:
             self._check(errand)
-            mirror = self._workspace.mirror(errand.target)
-            session = None if afresh else errand.thread.session
-            self._launching.launch(errand, opened.place, mirror, session=session)
+            place, mirror = self._workspace.place(errand.target), self._workspace.mirror(errand.target)
+            session = session_of(threads.load(self._wiring.db, errand.thread.id), errand.job)
+            self._launching.launch(errand, place, mirror, terms, session=session)
             self._read_along(errand, free)
         self._finish(errand)
 
@@ -131,6 +151,9 @@ class Runner:
             raise CancelledBefore
 
     def _resume(self, errand: Errand) -> None:
+        if commands.began(errand.run_dir, checks.SETUP) and not (errand.run_dir / keeper.KEEPER).exists():
+            self._begin(errand, repofile.kept(self._wiring, errand.thread.repo))
+            return
         place = self._workspace.place(errand.target)
         state = agent.state_of(errand.run_dir, errand.lock)
         if state is RunState.RUNNING:
@@ -177,21 +200,31 @@ class Runner:
         agent.follow(errand.run_dir, errand.lock, on_lines=on_lines, should_stop=should_stop, leave=self.leaving)
         self._check_leaving()
 
+    def _wait_for(self, errand: Errand, folder: Path) -> None:
+        """Follow a command of the repository's until it has ended."""
+
+        def should_stop() -> str | None:
+            return CANCELLED if ledger.cancel_requested(self._wiring.db, errand.job.id) else None
+
+        agent.follow(folder, errand.lock, on_lines=_unread, should_stop=should_stop, leave=self.leaving)
+        self._check_leaving()
+
     def _note(self, errand: Errand, transcript: Transcript) -> None:
         """Store how far the agent is; with verbosity `verbose` the issue shows it, too."""
         if transcript.session is not None:
             ledger.mark_told(self._wiring.db, errand.job.id, errand.job.run)
         steps = transcript.steps
         progress = {"steps": len(steps), "step": steps[-1].words if steps else ""}
-        ledger.note_progress(self._wiring.db, errand.claimed, **progress, **_usage(transcript))
-        self._keep_session(errand, transcript)
+        spent = asdict(errand.spent + Spent.of(transcript))
+        ledger.note_progress(self._wiring.db, errand.claimed, **progress, **spent)
+        if transcript.session is not None:
+            self._set_session(errand, transcript.session)
         if self._wiring.settings.verbosity == "verbose":
             ledger.want_report(self._wiring.db, errand.job.id)
 
-    def _keep_session(self, errand: Errand, transcript: Transcript) -> None:
-        if transcript.session is not None:
-            mine = Thread.id == errand.thread.id
-            Thread.update(session=transcript.session).where(mine).execute(self._wiring.db)
+    def _set_session(self, errand: Errand, session: str | None) -> None:
+        kept = {session_field(errand.thread, errand.job): session}
+        Thread.update(kept).where(Thread.id == errand.thread.id).execute(self._wiring.db)
 
     def _finish(self, errand: Errand) -> None:
         """Judge how the run ended and settle the job."""
@@ -203,7 +236,7 @@ class Runner:
         self._note(errand, transcript)
         verdict = judge(transcript, result)
         if isinstance(verdict, Failed) and verdict.fresh:
-            Thread.update(session=None).where(Thread.id == errand.thread.id).execute(self._wiring.db)
+            self._set_session(errand, None)
         match verdict:
             case Completed(text=text):
                 self._complete(errand, text)
@@ -215,11 +248,28 @@ class Runner:
                 self._settle(errand.claimed, Outcome.FAILED, reason)
 
     def _complete(self, errand: Errand, text: str) -> None:
-        message = f"{errand.thread.title or 'Work'} (#{errand.thread.issue})"
-        place = self._workspace.place(errand.target)
-        made = self._workspace.collect(errand.target, place, errand.job.id, errand.forge.identity, message)
-        result = {"base_sha": made.base_sha, "head_sha": made.head_sha, "changed": made.changed, "answer": text}
-        self._settle(errand.claimed, Outcome.COMPLETED, "", **result)
+        """Take in what the agent made, have it checked, and settle; red goes back to the agent."""
+        if errand.job.base != Recipe.CODE:
+            self._settle(errand.claimed, Outcome.COMPLETED, "", **self._recipes.result(errand, text))
+            return
+        made = self._checks.take_in(errand)
+        end = None
+        if made["changed"] or errand.thread.pull is not None:
+            end = self._checks.verify(errand, partial(self._wait_for, errand))
+        if end is not None and not end.ok and errand.job.repairs < checks.MOST_REPAIRS:
+            self._repair(errand, end)
+            return
+        self._settle(errand.claimed, Outcome.COMPLETED, "", answer=text, **made, **checks.row(end))
+
+    def _repair(self, errand: Errand, end: CommandEnd) -> None:
+        """Another run of the agent in the same session, told what is wrong."""
+        if not ledger.give_back(self._wiring.db, errand.claimed, **checks.row(end)):
+            return
+        job = ledger.job_of(self._wiring.db, errand.job.id)
+        log.info("job=%s goes back to its agent: %s", job.id, end.how)
+        run_dir = errand.run_dir.with_name(f"run-{job.run}")
+        errand = replace(errand, job=job, run_dir=run_dir, spent=spent_before(run_dir, job.run))
+        self._launch(errand, self._recipes.terms(errand, repofile.kept(self._wiring, errand.thread.repo)))
 
     def _may_try_again(self, errand: Errand) -> bool:
         return errand.job.attempt + 1 < self._wiring.settings.max_attempts
@@ -241,34 +291,10 @@ class Runner:
         if ledger.settle(self._wiring.db, claimed, outcome, now=now, reason=error or str(outcome), **told):
             log.info("job=%s %s %s", claimed.job_id, outcome, error)
 
-    @contextmanager
-    def _lease_kept(self, claimed: Claimed) -> Iterator[None]:
-        """Renew the job's lease while the block runs, whatever it waits for."""
-        over = threading.Event()
-
-        def renew() -> None:
-            while not over.wait(RENEW_SECONDS):
-                until = self._wiring.clock() + LEASE_SECONDS
-                try:
-                    ledger.renew(self._wiring.db, claimed, until=until)
-                except PeeweeException:
-                    log.exception("job=%s: the lease could not be renewed; tried again", claimed.job_id)
-            self._wiring.db.close()
-
-        renewing = threading.Thread(target=renew, name=f"lease-job-{claimed.job_id}", daemon=True)
-        renewing.start()
-        try:
-            yield
-        finally:
-            over.set()
-            renewing.join()
-
 
 def _nothing() -> None:
     return
 
 
-def _usage(transcript: Transcript) -> dict[str, float]:
-    tokens = transcript.tokens
-    taken_in = tokens.input + tokens.cache_read + tokens.cache_write
-    return {"tokens_in": taken_in, "tokens_out": tokens.output + tokens.reasoning, "cost": transcript.cost}
+def _unread(_lines: list[bytes]) -> None:
+    return

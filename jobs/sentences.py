@@ -6,11 +6,15 @@ What the agent wrote comes in already made harmless (`jobs.outgoing`); what goes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import assert_never
 
 import msgspec
 
+from jobs import checked, recipe_sentences
+from jobs.checked import Check
+from jobs.remarks import Placed
+from jobs.wording import clock, spoken
+from jobs.wording import marker as marker  # noqa: PLC0414 - for everybody who says something
 from models.moves import Outcome, State
 
 LIVE = "live"
@@ -20,14 +24,13 @@ RESULT = "result"
 PULL = "pull"
 """Part of the pull request's text."""
 
-MINUTE, HOUR = 60, 3600
-
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to say about a job. Times are seconds since the epoch, `cost` is in US dollars."""
 
     job_id: int
     recipe: str
+    base: str = "code"
     state: State
     outcome: Outcome | None = None
     askers: tuple[str, ...] = ()
@@ -39,6 +42,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     steps: int = 0
     answer: str = ""
+    questions: str = ""
+    attached: str = ""
+    review: Placed | None = None
+    review_url: str = ""
     error: str = ""
     model: str = ""
     agent: str = ""
@@ -51,11 +58,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     log_url: str = ""
     issue: int = 0
     title: str = ""
-
-
-def marker(job_id: int, part: str) -> str:
-    """The hidden mark by which our own text is found again; `job_id` is 0 where no job is behind it."""
-    return f"<!-- kugetsu job={job_id} part={part} -->"
+    check: Check | None = None
 
 
 def live(facts: Facts, *, verbose: bool) -> str:
@@ -87,10 +90,8 @@ def _waiting(facts: Facts) -> str:
 
 def _ended(facts: Facts) -> str:
     match facts.outcome:
-        case Outcome.COMPLETED if facts.changed and facts.pull:
-            return f"🌕 **Done**: #{facts.pull}."
         case Outcome.COMPLETED:
-            return "🌕 **Done**: nothing had to be changed."
+            return _completed(facts)
         case Outcome.FAILED:
             return f"**Failed**: {_sentence(facts.error)}"
         case Outcome.CANCELLED:
@@ -104,10 +105,20 @@ def _ended(facts: Facts) -> str:
             assert_never(facts.outcome)
 
 
+def _completed(facts: Facts) -> str:
+    if facts.pull and facts.check and not facts.check.ok:
+        return f"🌖 **Done, but its check fails**: #{facts.pull} is a draft."
+    if facts.changed and facts.pull:
+        return f"🌕 **Done**: #{facts.pull}."
+    if facts.review_url:
+        return f"🌕 **Done**: [reviewed]({facts.review_url})."
+    return f"🌕 **Done**: {'nothing had to be changed' if facts.base == 'code' else 'the answer stands below'}."
+
+
 def _progress(facts: Facts) -> str:
-    if facts.state is not State.RUNNING or not facts.steps:
+    if facts.state is not State.RUNNING or not facts.step:
         return ""
-    return f"Step {facts.steps}: `{facts.step}`"
+    return f"Step {facts.steps}: `{facts.step}`" if facts.steps else f"`{facts.step}`"
 
 
 def _footer(facts: Facts) -> str:
@@ -123,14 +134,12 @@ def result(facts: Facts) -> str:
 
 def _verdict(facts: Facts) -> str:
     match facts.outcome:
-        case Outcome.COMPLETED if facts.changed:
-            what = "opened" if facts.new_pull else "updated"
-            return f"I have {what} the pull request #{facts.pull}.\n\n{facts.answer}"
         case Outcome.COMPLETED:
-            return f"I found nothing to change.\n\n{facts.answer}"
+            return _brought(facts)
         case Outcome.FAILED:
             again = "Comment `/kugetsu retry` to try again; what was done so far is kept."
-            return f"this failed: {_sentence(facts.error)}\n\n{again}"
+            shown = f"\n\n{checked.printed(facts.check)}" if facts.check and not facts.check.ok else ""
+            return f"this failed: {_sentence(facts.error)}{shown}\n\n{again}"
         case Outcome.CANCELLED:
             return f"this is cancelled: {facts.error}" if facts.error else "this is cancelled."
         case Outcome.EXPIRED:
@@ -141,21 +150,51 @@ def _verdict(facts: Facts) -> str:
             assert_never(facts.outcome)
 
 
+def _brought(facts: Facts) -> str:
+    """What a completed job has brought."""
+    if facts.changed:
+        what = "opened" if facts.new_pull else "updated"
+        return f"I have {what} the pull request #{facts.pull}.{_checked(facts)}\n\n{facts.answer}"
+    if facts.review is not None:
+        return recipe_sentences.review_told(facts.review, facts.review_url)
+    match facts.base:
+        case "research":
+            return recipe_sentences.findings(facts.answer, facts.questions, attached=facts.attached)
+        case "review":
+            return facts.answer
+        case _:
+            return f"I found nothing to change.{_checked(facts)}\n\n{facts.answer}"
+
+
+def _checked(facts: Facts) -> str:
+    return f" {checked.sentence(facts.check)}" if facts.check else ""
+
+
 def pull_title(facts: Facts) -> str:
-    """The title of the pull request."""
+    """The title of a new pull request."""
+    return checked.next_title(facts.check, _title(facts), "")
+
+
+def _title(facts: Facts) -> str:
     return facts.title or f"Work on #{facts.issue}"
 
 
-def pull_body(facts: Facts) -> str:
-    """The text of the pull request: what was done, how it was made, and the keyword that closes the issue."""
+def pull_body(facts: Facts, title: str = "", body: str = "") -> str:
+    """The text of the pull request: what was done, how it was made, and the keyword that closes the issue. `title` and
+    `body` are those it has so far.
+    """
     rows = [("recipe", facts.recipe), ("agent", facts.agent), ("model", facts.model or "the agent's own choice")]
     rows += [("tokens", f"{facts.tokens_in:,} in, {facts.tokens_out:,} out"), ("cost", f"${facts.cost:.4f}")]
+    if facts.check:
+        rows.append(("verification", checked.row(facts.check)))
     if facts.started_at and facts.finished_at:
         rows.append(("time", spoken(facts.finished_at - facts.started_at)))
     if facts.log_url:
         rows.append(("log", f"[job {facts.job_id}]({facts.log_url})"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows if value)
-    return f"{facts.answer}\n\nCloses #{facts.issue}\n\n| | |\n|---|---|\n{table}\n\n{marker(facts.job_id, PULL)}"
+    marks = f"{marker(facts.job_id, PULL)}\n{checked.draft_mark(facts.check, title or _title(facts), body)}".rstrip()
+    warning = checked.block(facts.check)
+    return f"{facts.answer}\n\nCloses #{facts.issue}\n\n| | |\n|---|---|\n{table}\n\n{warning}\n\n{marks}"
 
 
 def refusal(ask_id: int, author: str, reason: str) -> str:
@@ -185,11 +224,6 @@ def may_not_ask(author: str, why: str) -> str:
 def queue_full(limit: int) -> str:
     """The sentence for an ask that finds no room in the queue."""
     return f"{limit} jobs are waiting already, and that is as many as I take. Please ask again later."
-
-
-def no_recipe(name: str) -> str:
-    """The sentence for work that cannot be done here."""
-    return f"I do not know how to do `{name}` here. `kugetsu/code` is what I can do on an issue."
 
 
 def pull_closed() -> str:
@@ -231,18 +265,3 @@ def nothing_to_cancel() -> str:
 def _sentence(text: str) -> str:
     """With a full stop, whoever wrote it."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def clock(at: float | None) -> str:
-    """A time of day for everybody."""
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M} UTC" if at else ""
-
-
-def spoken(seconds: float) -> str:
-    """A length of time as people say it."""
-    whole = max(0, round(seconds))
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"

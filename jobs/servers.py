@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from peewee import Database
 
 from jobs.gitea import Gitea, GiteaDown, GiteaError
+from jobs.gitea_issues import LABELS, own_label
 from jobs.inside import Identity
 from models import settings as configured
 from models import store
@@ -29,7 +30,7 @@ class Forge:
         self.gitea = Gitea(server.url, self.token)
         self._db = db
         self._bot: Person | None = None
-        self._labelled: set[str] = set()
+        self._labelled: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -77,12 +78,13 @@ class Forge:
         Server.insert(name=self.name, url=self.url).on_conflict_ignore().execute(self._db)
         Server.update(url=self.url, **seen).where(Server.name == self.name).execute(self._db)
 
-    def ensure_labels(self, repo: str) -> None:
-        """Make the labels of our scope in `repo`, once in this process."""
+    def ensure_labels(self, repo: str, own: Collection[str] = ()) -> None:
+        """Make the labels of our scope in `repo`, once in this process; `own` are the names of its own recipes."""
+        names = frozenset(own)
         with self._lock:
-            if repo not in self._labelled:
-                self.gitea.ensure_labels(repo)
-                self._labelled.add(repo)
+            if self._labelled.get(repo) != names:
+                self.gitea.ensure_labels(repo, [*LABELS, *(own_label(name) for name in sorted(names))])
+                self._labelled[repo] = names
 
 
 class Forges:

@@ -90,8 +90,8 @@ class Workspace:
         """Where the thread's work lies, whether or not it is there."""
         server, owner, name = target.names()
         # Hyphens part the names; those of server and owner are replaced, so that no two threads share a folder.
-        parts = (server.replace("-", "+"), owner.replace("-", "+"), name, str(target.issue))
-        folder = "-".join(parts)
+        parts = (server.replace("-", "+"), owner.replace("-", "+"), name, str(target.issue), target.purpose)
+        folder = "-".join(part for part in parts if part)
         tmp = self._temp_dir / folder if self._temp_dir is not None else None
         return Place.at(self._home / "worktrees" / folder, tmp=tmp)
 
@@ -107,7 +107,7 @@ class Workspace:
         """
         mirror, place = Mirror(self.mirror(target)), self.place(target)
         with mirror.held() as held:
-            _fetch(held, target)
+            fetch(held, target)
         marks = read_marks(mirror, target)
         base = _base(mirror, marks, target)
         checkout.settle(place)
@@ -154,11 +154,15 @@ class Workspace:
         there = remote.tip(mirror, access, target.branch)
         if there is not None and not mirror.has(there):
             with mirror.held() as held:
-                _fetch(held, target)
+                fetch(held, target)
         if there is None or not (mirror.has(there) and mirror.is_ancestor(sha, there)):
             remote.push(mirror, access, sha, target.branch)
         with mirror.held() as held:
             held.set_ref(f"refs/kugetsu/seen/{target.branch}", sha)
+
+    def inside(self, target: Target) -> Inside:
+        """Git inside the sandbox of the thread's place."""
+        return self._inside(target, self.place(target))
 
     @contextmanager
     def alone(self, place: Place) -> Iterator[None]:
@@ -227,7 +231,8 @@ def _start(mirror: Mirror, target: Target, marks: Marks, base: str) -> str:
     return marks.server
 
 
-def _fetch(held: HeldMirror, target: Target) -> None:
+def fetch(held: HeldMirror, target: Target) -> None:
+    """Brings the mirror level with the server. Raises WorkspaceRefused, FetchFailed."""
     try:
         remote.fetch(held, Access(target.clone_url, target.token))
     except ServerRefused as error:

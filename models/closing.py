@@ -28,15 +28,20 @@ def asked_before(db: Database, thread_id: int, ask: Ask) -> list[Job]:
 
 def end(db: Database, thread: Thread, pull: int, *, spent: str) -> None:
     """The conversation is over: `pull`, its pull request, was merged with the commit `spent`. Nothing changes where the
-    thread works on another one by now.
+    thread works on another one by now. Where the pull request has a thread of its own, of reviews, that is over too.
     """
     mine = (Thread.id == thread.id) & ((Thread.pull == pull) | Thread.is_pull)
-    Thread.update(pull=None, over=True, spent_sha=spent).where(mine).execute(db)
+    own = (Thread.repo == thread.repo_id) & (Thread.issue == pull) & (Thread.id != thread.id)
+    with db.atomic():
+        Thread.update(pull=None, over=True, spent_sha=spent).where(mine).execute(db)
+        Thread.update(over=True, desk_wanted=Thread.desk_wanted + 1).where(own).execute(db)
 
 
 def begin_anew(db: Database, thread_id: int) -> None:
     """Nothing is left of a conversation that was over: the next one starts like the first."""
-    Thread.update(session=None, told_until=0, over=False).where((Thread.id == thread_id) & Thread.over).execute(db)
+    Thread.update(session=None, pull_session=None, told_until=0, over=False).where(
+        (Thread.id == thread_id) & Thread.over
+    ).execute(db)
 
 
 def is_running(db: Database, thread_id: int) -> bool:
@@ -62,7 +67,7 @@ def move_asks(db: Database, source: Thread, target: Thread) -> None:
 
 
 def _undecided(db: Database, thread: Thread) -> list[Ask]:
-    mine = (Ask.thread == thread.id) & Ask.verdict.is_null() & (Ask.verb != "review")
+    mine = (Ask.thread == thread.id) & Ask.verdict.is_null() & ~Ask.verb.startswith("review")
     return list(Ask.select().where(mine).order_by(Ask.id).execute(db))
 
 

@@ -9,13 +9,21 @@ from models.moves import Outcome, State
 from models.prepared import Prepared, slot
 from models.tables import Ask, Job, Thread
 
+OWN = ("recipe:", "review:")
+"""What the verb of a repository's own recipe begins with: the second where it reviews a pull request."""
+
+
+def own_verb(recipe: str, *, reviews: bool) -> str:
+    """The verb that asks for a recipe of the repository's own."""
+    return f"{OWN[1] if reviews else OWN[0]}{recipe}"
+
 
 def recipe_of(verb: str, db: Database, thread: Thread) -> str:
     """The recipe that `verb` asks for on this thread: to continue is to go on with what was last done there, and what
     was refused was not done.
     """
     if verb not in ("continue", "retry"):
-        return verb.removeprefix("recipe:")
+        return verb.rpartition(":")[2]
     return str(_LAST_RECIPE.one(db, thread=thread.id) or "code")
 
 

@@ -131,6 +131,15 @@ def note_progress(db: Database, claimed: Claimed, **progress: Any) -> None:
     Job.update(**progress).where(ours).execute(db)
 
 
+def give_back(db: Database, claimed: Claimed, **red: Any) -> bool:
+    """The job's work is found wanting: the next run of its agent is to mend it, in the same session. `red` says how the
+    check went. False, and nothing changed, where the job is not ours any more.
+    """
+    ours = (Job.id == claimed.job_id) & (Job.epoch == claimed.epoch) & (Job.state == State.RUNNING)
+    counted = {"run": Job.run + 1, "repairs": Job.repairs + 1, "repair_told": None}
+    return bool(Job.update(**counted, **red).where(ours).execute(db))
+
+
 def adopt(db: Database, job_id: int, epoch: int, worker: str, *, now: float, lease: float) -> Claimed | None:
     """Take over a running job from a worker that is gone; None where somebody was faster."""
     with db.atomic():
@@ -234,6 +243,8 @@ def mark_told(db: Database, job_id: int, run: int) -> None:
     running = Job.select(Job.id).where((Job.id == job_id) & (Job.run == run) & (Job.state == State.RUNNING))
     mine = Ask.job.in_(running) & (Ask.verdict == Verdict.ADMITTED) & Ask.told_run.is_null()
     Ask.update(told_run=run).where(mine).execute(db)
+    untold = Job.id.in_(running) & (Job.repairs > 0) & Job.repair_told.is_null()
+    Job.update(repair_told=run).where(untold).execute(db)
 
 
 def is_told(db: Database, job_id: int) -> bool:

@@ -15,7 +15,7 @@ from peewee import Case, Database, SqliteDatabase, fn
 from playhouse import migrations
 
 from models.events import Person
-from models.gathering import gather
+from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Delivery, Intake, Job, Repo, Server, Thread
@@ -173,7 +173,7 @@ def home_of(db: Database, server: str, where: Look | Asks, verb: str, *, now: fl
     """The thread to which `verb`, said there, belongs: on a pull request of ours the one of the issue it came from,
     but for a review, which is of the pull request itself.
     """
-    maker = _maker(db, server, where) if where.is_pull and verb != "review" else None
+    maker = _maker(db, server, where) if where.is_pull and not verb.startswith("review") else None
     return maker or thread_of(db, server, where, now=now)
 
 
@@ -215,7 +215,7 @@ def add_ask(
     number = _ADD_ASK.one(db, **values)
     if number is None:
         return False
-    if ask.verb in WORK_VERBS or ask.verb.startswith("recipe:"):
+    if ask.verb in WORK_VERBS or ask.verb.startswith(OWN):
         gather(db, Ask(id=number, **values), thread)
         _WANT_DESK.run(db, id=thread.id)
     else:

@@ -73,13 +73,20 @@ class Intake(Model):
 
 
 class Repo(Model):
-    """A repository somebody asked in; `turn` orders them so that each gets its turn."""
+    """A repository somebody asked in; `turn` orders them so that each gets its turn.
+
+    `file_good` is the last text of its `.kugetsu.toml` that could be used, `file_version` the newest one's digest, and
+    `file_problem` why that one cannot be used.
+    """
 
     id = AutoField()
     server = TextField()
     name = TextField()
     turn = BigIntegerField(default=0)
     default_branch = TextField(default="")
+    file_good = TextField(default="")
+    file_version = TextField(default="")
+    file_problem = TextField(default="")
 
     class Meta:
         table_name = "repo"
@@ -96,6 +103,8 @@ class Thread(Model):
 
     `pull` is the pull request now at work on, `branch` the one it comes from. `over`: that was merged, and what the
     conversation left on disk is to go; `spent_sha` is the commit of the branch that was merged: not to be built upon.
+    `session` is the agent's conversation in the thread's own place, `pull_session` the one in the place where a pull
+    request is read.
     """
 
     repo_id: int
@@ -106,6 +115,7 @@ class Thread(Model):
     is_pull = BooleanField(default=False)
     title = TextField(default="")
     session = TextField(null=True)
+    pull_session = TextField(null=True)
     branch = TextField(null=True)
     pull = IntegerField(null=True)
     told_until = BigIntegerField(default=0)
@@ -166,7 +176,10 @@ class Job(Model):
     `epoch` fences: it grows whenever another worker takes the job over, and a writer with an old one changes nothing.
     `run` numbers the agent's launches; `attempt` counts those that a passing fault ended, `crashes` those that were
     lost with their worker. `said_on` is the issue or pull request where it was asked for, `pull` the one to which its
-    work went.
+    work went. `base` is the built-in recipe by which `recipe` is done. `review` is what a review has to say (JSON of
+    `jobs.remarks.Placed`), `review_url` where it was posted. `check…` is what became of the repository's own command
+    that ran last; `repairs` counts how often a red one was given back to the agent, `repair_told` is the run in which
+    it took the last one in.
     """
 
     thread_id: int
@@ -175,6 +188,7 @@ class Job(Model):
     thread = ForeignKeyField(Thread, backref="jobs", on_delete="CASCADE", index=False)
     repo = ForeignKeyField(Repo, backref="jobs", on_delete="CASCADE")
     recipe = TextField()
+    base = TextField(default="code")
     state = TextField(default=State.ASKED)
     outcome = TextField(null=True)
     priority = IntegerField(default=0)
@@ -199,6 +213,8 @@ class Job(Model):
     head_sha = TextField(null=True)
     changed = BooleanField(default=False)
     answer = TextField(default="")
+    review = TextField(default="")
+    review_url = TextField(default="")
     error = TextField(default="")
     step = TextField(default="")
     steps = IntegerField(default=0)
@@ -207,6 +223,13 @@ class Job(Model):
     cost = DoubleField(default=0.0)
     agent = TextField(default="")
     new_pull = BooleanField(default=False)
+    check = TextField(default="")
+    check_ok = BooleanField(null=True)
+    check_how = TextField(default="")
+    check_seconds = DoubleField(default=0.0)
+    check_output = TextField(default="")
+    repairs = IntegerField(default=0)
+    repair_told = IntegerField(null=True)
     pull = IntegerField(null=True)
     said_on = IntegerField(null=True)
     position_shown = IntegerField(null=True)

@@ -108,9 +108,9 @@ def pending_asks(db: Database, thread_id: int) -> list[Ask]:
     return list(Ask.select().where(mine).order_by(Ask.said_at, Ask.entry_id, Ask.id).execute(db))
 
 
-def admit(db: Database, ask: Ask, thread: Thread, *, now: float) -> None:
+def admit(db: Database, ask: Ask, thread: Thread, *, now: float, base: str = "code") -> None:
     """This person may ask. The job is queued; where it has started or ended meanwhile, the ask goes to the next one.
-    Nothing changes where the ask has been decided already.
+    Nothing changes where the ask has been decided already. `base` is the built-in recipe by which it is done.
     """
     with db.atomic():
         if not _decide(db, ask, Verdict.ADMITTED):
@@ -121,6 +121,7 @@ def admit(db: Database, ask: Ask, thread: Thread, *, now: float) -> None:
             "model": ask.model,
             "priority": ask.priority or 0,
             "fresh": ask.fresh,
+            "base": base,
             "said_on": ask.said_on,
         }
         why = f"{ask.author} may ask"

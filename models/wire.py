@@ -146,6 +146,14 @@ class PullRequest(msgspec.Struct, frozen=True):
         return tuple(label.name for label in self.labels or ())
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """A file attached to an issue or a comment."""
+
+    id: int
+    name: str
+    size: int = 0
+
+
 class TimelineEntry(msgspec.Struct, frozen=True):
     """One thing that happened on an issue. For type "label", body "1" means added and "" removed."""
 
@@ -174,6 +182,7 @@ class Review(msgspec.Struct, frozen=True):
     body: str = ""
     updated_at: datetime | None = None
     html_url: str = ""
+    commit_id: str = ""
 
     @property
     def said_at(self) -> datetime:

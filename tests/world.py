@@ -28,6 +28,7 @@ from typing import Self, TypeVar
 from peewee import SqliteDatabase
 
 from jobs import processes
+from jobs.gitea import Gitea
 from jobs.queue import Bells, Lane
 from jobs.worker import WorkerProcess
 from models import store
@@ -36,6 +37,7 @@ from models.settings import Settings, load
 from models.tables import Delivery, Job
 from tests.fakes import stub
 from tests.fakes.gitea import Entry, Issue, Remark, Review
+from tests.fakes.gitea.gitrepo import Files
 from tests.forge_protocol import AnyGitea
 from webhook.app import Wiring, create_app
 from webhook.server import address_of, listen, server_of
@@ -196,9 +198,32 @@ class World:
             self.gitea.create_label(self.repo, name, exclusive=name.startswith("kugetsu/"))
         self.gitea.label(self.repo, issue, name, by)
 
+    def repository_says(self, text: str, by: str = WRITER) -> None:
+        """Somebody puts `.kugetsu.toml` on the default branch."""
+        self.gitea.push(self.repo, "main", {".kugetsu.toml": text}, by)
+
     def comment(self, issue: int, text: str, by: str = WRITER) -> Entry:
         """Somebody comments."""
         return self.gitea.comment(self.repo, issue, text, by)
+
+    def pull(self, files: Files, branch: str = "topic", title: str = "A change", body: str = "") -> int:
+        """Somebody pushes a branch and opens a pull request."""
+        self.gitea.push(self.repo, branch, files, WRITER)
+        return self.gitea.open_pull(self.repo, WRITER, branch, title=title, body=body).number
+
+    def say_in_repo_file(self, text: str) -> None:
+        """Somebody changes `.kugetsu.toml` on the default branch."""
+        self.gitea.push(self.repo, "main", {".kugetsu.toml": text}, WRITER)
+
+    def reviews(self, pull: int) -> list[Review]:
+        """The bot's reviews of a pull request."""
+        return [review for review in self.gitea.reviews_of(self.repo, pull) if review.user.login == BOT]
+
+    def files_on(self, issue: int) -> list[str]:
+        """The names of the files attached to the bot's comments."""
+        with Gitea(self.gitea.url, self.token) as client:
+            comments = self.gitea.comments_of(self.repo, issue, BOT)
+            return [file.name for comment in comments for file in client.attachments(self.repo, comment.id)]
 
     def edit(self, comment: Entry, text: str, by: str = WRITER) -> None:
         """Somebody changes a comment."""
@@ -293,8 +318,12 @@ class World:
 
     def let_go(self, issue: int, name: str) -> None:
         """Let an agent go on that waits for a file of this name in its temporary folder."""
-        place = next((self.home / "worktrees").glob(f"*-{self.repo.rpartition('/')[2]}-{issue}"))
-        (place / "tmp" / name).touch()
+        name_of_repo = self.repo.rpartition("/")[2]
+        ends = (f"{issue}", f"{issue}-reading")
+        places = [place for end in ends for place in (self.home / "worktrees").glob(f"*-{name_of_repo}-{end}")]
+        assert places, f"no place of #{issue}"
+        for place in places:
+            (place / "tmp" / name).touch()
 
     @contextmanager
     def database(self) -> Iterator[SqliteDatabase]:

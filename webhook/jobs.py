@@ -176,6 +176,7 @@ class _Line(msgspec.Struct):
 def read_log(run: Path) -> Iterator[str]:
     """The run's events as lines for people. What cannot be read is left out: the agent's output is its own affair."""
     yield f"── {run.name}"
+    yield from _command(run, "setup")
     events = run / "events.jsonl"
     if events.is_file():
         with events.open("rb") as file:
@@ -184,6 +185,18 @@ def read_log(run: Path) -> Iterator[str]:
     complaints = run / "stderr.txt"
     if complaints.is_file() and (text := complaints.read_text(errors="replace").strip()):
         yield from ("── what it said on standard error", text[-MOST_OUTPUT:])
+    yield from _command(run, "verify")
+
+
+def _command(run: Path, name: str) -> Iterator[str]:
+    """What a command of the repository's printed, the end of it; again for each time that it was lost and repeated."""
+    for folder in sorted(run.glob(f"{name}*")):
+        output, script = folder / "events.jsonl", folder / "command.sh"
+        if output.is_file() and script.is_file():
+            yield f"── {folder.name}: {script.read_text(errors='replace')}"
+            with output.open("rb") as file:
+                file.seek(max(0, output.stat().st_size - MOST_OUTPUT))
+                yield file.read().decode(errors="replace")
 
 
 def _told(raw: bytes) -> Iterator[str]:
