@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         processes.die_with_parent(signal.SIGTERM)
     try:
         settings = load(os.environ)
+        refuse_what_is_not_there(settings)
         set_up_logging(settings)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
@@ -65,6 +66,22 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
         command.set_defaults(act=act)
     return parser
+
+
+def refuse_what_is_not_there(settings: Settings) -> None:
+    """Raise SettingsError for a choice that this version cannot follow: better now than silently something else."""
+    if settings.database_url is not None:
+        raise SettingsError(
+            "KUGETSU_DATABASE_URL is set, but this version keeps its tables in SQLite only; right would be to unset it"
+        )
+    if settings.agent_runner != "process":
+        raise SettingsError(f"KUGETSU_AGENT_RUNNER is {settings.agent_runner!r}; right would be 'process'")
+
+
+def without_effect(settings: Settings) -> list[str]:
+    """Settings that are set and that this version does nothing with yet."""
+    unused = ("max_agents_per_repo", "max_tokens_per_job", "max_cost_per_job", "notify")
+    return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
 
 
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -97,6 +114,8 @@ def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     worker = WorkerProcess(settings, environ)
     worker.start()
+    for name in without_effect(settings):
+        log.warning("%s is set, but this version does nothing with it yet", name)
     stop.wait()
     worker.stop()
     return WELL
