@@ -73,6 +73,13 @@ def test_the_table_names_command_exit_and_time() -> None:
     assert "| verification | `a \\| b 'c'` …: exit 0, 1 s |" in pull_body(facts(piped))
 
 
+def test_somebody_elses_pull_request_is_no_draft_of_ours_so_the_comment_shows_what_was_printed() -> None:
+    theirs = Check("make test", False, "exit 2", 75.0, "E   assert 1 == 2", ours=False)
+    assert "draft" not in checked.sentence(theirs)
+    assert "assert 1 == 2" in checked.sentence(theirs)
+    assert "draft" in checked.sentence(RED)
+
+
 @given(st.text(alphabet="`~ab\n<>-! ", max_size=80))
 def test_no_output_ends_its_block_of_code(output: str) -> None:
     tokens = MarkdownIt("commonmark").parse(fenced(output))
