@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from peewee import PeeweeException
+
 from jobs import admission
 from jobs.gitea import GiteaError
 from jobs.queue import Lane
@@ -74,7 +76,10 @@ class Desk:
         def renew() -> None:
             while not over.wait(LEASE_SECONDS / 4):
                 until = self._wiring.clock() + LEASE_SECONDS
-                threads.renew_thread(self._wiring.db, thread.id, self._wiring.worker, until=until)
+                try:
+                    threads.renew_thread(self._wiring.db, thread.id, self._wiring.worker, until=until)
+                except PeeweeException:
+                    log.exception("thread=%s: the lease could not be renewed; tried again", thread.id)
             self._wiring.db.close()
 
         keeper = threading.Thread(target=renew, name=f"lease-{thread.id}", daemon=True)

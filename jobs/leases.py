@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from peewee import PeeweeException
+
 from jobs.wiring import Wiring
 from models import ledger
 from models.ledger import Claimed
+
+log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
@@ -21,8 +26,10 @@ def lease_kept(wiring: Wiring, claimed: Claimed) -> Iterator[None]:
 
     def renew() -> None:
         while not over.wait(RENEW_SECONDS):
-            if not ledger.renew(wiring.db, claimed, until=wiring.clock() + LEASE_SECONDS):
-                break
+            try:
+                ledger.renew(wiring.db, claimed, until=wiring.clock() + LEASE_SECONDS)
+            except PeeweeException:
+                log.exception("job=%s: the lease could not be renewed; tried again", claimed.job_id)
         wiring.db.close()
 
     renewing = threading.Thread(target=renew, name=f"lease-job-{claimed.job_id}", daemon=True)

@@ -107,7 +107,7 @@ class Runner:
         job = ledger.job_of(self._wiring.db, claimed.job_id)
         thread = threads.load(self._wiring.db, job.thread_id)
         forge = self._wiring.forges[thread.server]
-        base = forge.gitea.repo(thread.repo.name).default_branch
+        base = forge.default_branch(thread.repo.name)
         target = target_of(forge, thread, base)
         root = self._workspace.place(target).root
         run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"

@@ -12,8 +12,9 @@ from peewee import Database
 from jobs.gitea import Gitea, GiteaDown, GiteaError
 from jobs.inside import Identity
 from models import settings as configured
+from models import store
 from models.events import Person
-from models.tables import Server
+from models.tables import Repo, Server
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,28 @@ class Forge:
 
     @property
     def bot(self) -> Person:
-        """Our own account. Raises `GiteaError` while the server cannot be asked."""
-        return self._bot or self.check()
+        """Our own account, as the server says, or as it last said where it cannot be asked now. Raises `GiteaError`."""
+        if self._bot is not None:
+            return self._bot
+        try:
+            return self.check()
+        except GiteaDown:
+            if (remembered := store.bot_of(self._db, self.name)) is None:
+                raise
+            return remembered
+
+    def default_branch(self, repo: str) -> str:
+        """The repository's default branch, as the server says, or as it last said where it cannot be asked now."""
+        mine = (Repo.server == self.name) & (Repo.name == repo)
+        try:
+            name = self.gitea.repo(repo).default_branch
+        except GiteaDown:
+            row = Repo.select(Repo.default_branch).where(mine).first(self._db)
+            if row is None or not row.default_branch:
+                raise
+            return str(row.default_branch)
+        Repo.update(default_branch=name).where(mine & (Repo.default_branch != name)).execute(self._db)
+        return name
 
     @property
     def identity(self) -> Identity:

@@ -79,7 +79,8 @@ def migrate(db: Database, lock_path: Path, *, capacity: int) -> list[str]:
     folder = Path(__file__).parent / "migrations"
     with _only_one(lock_path), db.connection_context():
         ran: list[str] = migrations.run(db, str(folder))
-        Intake.insert(id=1, capacity=capacity).on_conflict_ignore().execute(db)
+        first = Intake.insert(id=1, capacity=capacity)
+        first.on_conflict(action="NOTHING", conflict_target=[Intake.id]).execute(db)
     return ran
 
 
@@ -193,6 +194,9 @@ def count_by(db: Database, column: Any) -> dict[str, int]:
     return {str(value): int(count) for value, count in rows}
 
 
+# A conflict is one of the named columns only: SQLite's INSERT OR IGNORE also swallows rows that no schema would take, and
+# an ask that cannot be stored would pass for one that is known.
+
 _ADD_DELIVERY = Prepared(
     lambda: Delivery.insert(
         **slots("server", "source", "uuid", "event_type", "headers", "body", "received_at"),
@@ -201,14 +205,20 @@ _ADD_DELIVERY = Prepared(
 )
 _CORRECT_DELIVERY = Prepared(lambda: Delivery.update(**slots("verdict", "detail")).where(Delivery.id == slot("id")))
 _FIND_REPO = Prepared(lambda: Repo.select(Repo.id).where((Repo.server == slot("server")) & (Repo.name == slot("name"))))
-_ADD_REPO = Prepared(lambda: Repo.insert(**slots("server", "name")).on_conflict_ignore())
+_ADD_REPO = Prepared(
+    lambda: Repo.insert(**slots("server", "name")).on_conflict(
+        action="NOTHING", conflict_target=[Repo.server, Repo.name]
+    )
+)
 _FIND_THREAD = Prepared(
     lambda: Thread.select(Thread.id, Thread.title).where(
         (Thread.repo == slot("repo")) & (Thread.issue == slot("issue"))
     )
 )
 _ADD_THREAD = Prepared(
-    lambda: Thread.insert(**slots("server", "repo", "issue", "is_pull", "title", "updated_at")).on_conflict_ignore()
+    lambda: Thread.insert(**slots("server", "repo", "issue", "is_pull", "title", "updated_at")).on_conflict(
+        action="NOTHING", conflict_target=[Thread.repo, Thread.issue]
+    )
 )
 _RETITLE = Prepared(lambda: Thread.update(title=slot("title")).where(Thread.id == slot("id")))
 _WANT_LOOK = Prepared(
@@ -226,7 +236,7 @@ _ADD_ASK = Prepared(
             **slots("key", "verb", "author", "author_id", "said_at", "instructions", "model", "priority", "fresh"),
             **slots("comment_id", "may_write", "thread", "delivery"),
         )
-        .on_conflict_ignore()
+        .on_conflict(action="NOTHING", conflict_target=[Ask.key])
         .returning(Ask.id)
     )
 )

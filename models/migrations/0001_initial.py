@@ -66,6 +66,7 @@ class Repo(Model):
     server = TextField()
     name = TextField()
     turn = BigIntegerField(default=0)
+    default_branch = TextField(default="")
     file_good = TextField(default="")
     file_version = TextField(default="")
     file_problem = TextField(default="")

@@ -10,8 +10,14 @@ from tests.world import World
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with FakeGitea(tmp_path / "gitea") as gitea, World(tmp_path, gitea) as world:
+def fake(tmp_path: Path) -> Iterator[FakeGitea]:
+    with FakeGitea(tmp_path / "gitea") as gitea:
+        yield gitea
+
+
+@pytest.fixture
+def world(tmp_path: Path, fake: FakeGitea) -> Iterator[World]:
+    with World(tmp_path, fake) as world:
         world.halves.stop_worker()
         world.halves.start_worker_process()
         yield world

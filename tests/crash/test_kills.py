@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.fakes.gitea import FakeGitea
 from tests.world import World
 
 STOP_LIMIT = 5.0
@@ -129,3 +130,16 @@ def test_a_job_whose_worker_dies_again_and_again_is_given_up(world: World) -> No
         world.halves.start_worker_process()
     assert "lost 3 times" in world.wait_for_result(issue)
     assert len(world.agent_runs()) == 3
+
+
+def test_an_outage_of_gitea_while_no_worker_lives_costs_the_agent_nothing(world: World, fake: FakeGitea) -> None:
+    issue = begin(world)
+    world.halves.signal_worker(signal.SIGKILL)
+    fake.down()
+    world.halves.start_worker_process()
+    world.wait_for_adoption()
+    world.let_go(issue, "go")
+    world.wait_for(lambda: world.jobs()[0].state == "reporting", "the job to be settled without Gitea")
+    fake.up()
+    check_told_once(world, issue)
+    assert len(world.agent_runs()) == 1
