@@ -4,8 +4,6 @@ import pytest
 
 from models.moves import State
 from models.tables import Move
-import pytest
-
 from tests.fakes.stub import most_at_once
 from tests.flows.conftest import MakeWorld
 from tests.world import World
