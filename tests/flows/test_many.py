@@ -20,7 +20,6 @@ def taken_in_turn(world: World) -> list[int]:
 
 
 @pytest.mark.timeout(600)  # a real server takes a second for each push
-@pytest.mark.timeout(2 * LIMIT)
 def test_sixty_labels_and_three_slots(make_world: MakeWorld) -> None:
     world = make_world(MAX_CONCURRENT_AGENTS=str(SLOTS))
     first = [world.issue(f"Number {number}", f"stub: wait go\nstub: write f{number}.txt x") for number in range(SLOTS)]
