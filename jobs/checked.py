@@ -24,7 +24,9 @@ _IS_DRAFT = re.compile(r"\s*(?:WIP:|\[WIP\])\s*", re.IGNORECASE)
 
 
 class Check(msgspec.Struct, frozen=True):
-    """How the check went: `how` in a few words, `output` ready to be shown, `repairs` how often red went back."""
+    """How the check went: `how` in a few words, `output` ready to be shown, `repairs` how often red went back. `ours`:
+    the pull request is ours to make a draft; somebody else's is left as it is.
+    """
 
     command: str
     ok: bool
@@ -32,6 +34,7 @@ class Check(msgspec.Struct, frozen=True):
     seconds: float
     output: str = ""
     repairs: int = 0
+    ours: bool = True
 
 
 def row(check: Check) -> str:
@@ -41,11 +44,12 @@ def row(check: Check) -> str:
 
 
 def sentence(check: Check) -> str:
-    """Its sentence in the closing comment."""
+    """What the closing comment says of it."""
     if check.ok:
         return f"The check {command(check.command)} passes."
     repairs = f" after {_times(check.repairs)}" if check.repairs else ""
-    return f"It is a draft: the check {command(check.command)} fails ({check.how}){repairs}."
+    fails = f"the check {command(check.command)} fails ({check.how}){repairs}."
+    return f"It is a draft: {fails}" if check.ours else f"But {fails}\n\n{printed(check)}"
 
 
 def block(check: Check | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jobs import commands, repofile, tidying
 from jobs.commands import CommandEnd, Follow, Order
@@ -57,7 +57,7 @@ class Checks:
             return
         try:
             tidying.begin_setup(inside)
-            end = self._run(errand, SETUP, file.setup, follow)
+            end = self._run(errand, SETUP, file, follow)
             if not end.ok:
                 raise SetupFailed(end)
             tidying.end_setup(inside, name)
@@ -84,15 +84,15 @@ class Checks:
         file = repofile.kept(self.wiring, errand.thread.repo)
         if file.verify is None:
             return None
-        end = self._run(errand, VERIFY, file.verify, follow)
+        end = self._run(errand, VERIFY, file, follow)
         try:
             tidying.sweep(self.workspace.inside(errand.target))
         except InsideFailed as error:
             log.warning("job=%s: what its check left could not be swept away: %s", errand.job.id, error)
         return end
 
-    def _run(self, errand: Errand, name: str, command: str, follow: Follow) -> CommandEnd:
-        settings = self.wiring.settings
+    def _run(self, errand: Errand, name: Literal["setup", "verify"], file: RepoFile, follow: Follow) -> CommandEnd:
+        settings, command = self.wiring.settings, getattr(file, name)
         self._show(errand, f"{name}: {command.partition(chr(10))[0]}")
         end = commands.run(
             Order(
@@ -103,7 +103,7 @@ class Checks:
                 mirror=self.workspace.mirror(errand.target),
                 lock=errand.lock,
                 run_dir=errand.run_dir,
-                seconds=settings.agent_timeout.total_seconds(),
+                seconds=min(settings.agent_timeout, file.timeout or settings.agent_timeout).total_seconds(),
                 hide=(settings.home.resolve(),),
             ),
             follow,

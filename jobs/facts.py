@@ -44,7 +44,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         log_url=f"{wiring.settings.public_url}/admin/jobs/{job.id}/log",
         issue=thread.issue,
         title=thread.title,
-        check=_check(wiring, job),
+        check=_check(wiring, job, thread),
     )
 
 
@@ -59,13 +59,13 @@ def _brought(wiring: Wiring, job: Job) -> dict[str, Any]:
     return {"answer": agents_words(job.answer, redactor), "review": review, "review_url": job.review_url}
 
 
-def _check(wiring: Wiring, job: Job) -> Check | None:
+def _check(wiring: Wiring, job: Job, thread: Thread) -> Check | None:
     """What the repository's own command said; None where none was run."""
     if job.check_ok is None:
         return None
     output = printed(job.check_output, wiring.redactor)
-    clean = wiring.redactor.clean(job.check)
-    return Check(clean, job.check_ok, job.check_how, job.check_seconds, output, job.repairs)
+    clean, ours = wiring.redactor.clean(job.check), not thread.is_pull
+    return Check(clean, job.check_ok, job.check_how, job.check_seconds, output, job.repairs, ours)
 
 
 def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:

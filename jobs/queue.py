@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from huey import SqliteHuey
@@ -23,8 +22,6 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
 """How often an idle lane looks for a message. Huey's own default grows to 10 s (consumer.py, `max_delay`)."""
-
-START_SECONDS = 10.0
 
 
 class Lane(StrEnum):
@@ -53,12 +50,16 @@ class _PlainRings(Serializer):  # type: ignore[misc]  # huey ships no types
 class _Embedded(Consumer):  # type: ignore[misc]  # huey ships no types
     """Huey's consumer inside our process: the signals are ours to handle."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)
         self.started = threading.Event()
-        super().__init__(*given, **named)
 
     def _set_signal_handlers(self) -> None:
-        """The last thing that `start` does."""
+        return
+
+    def start(self) -> None:
+        """Start the workers; only then can they be waited for (Huey joins threads that may not have begun)."""
+        super().start()
         self.started.set()
 
 
@@ -106,7 +107,7 @@ class Bells:
             thread = threading.Thread(target=consumer.run, name=f"lane-{lane}", daemon=True)
             self._consumers.append((consumer, thread))
             thread.start()
-            consumer.started.wait(START_SECONDS)  # Huey cannot stop what has not started
+            consumer.started.wait()
 
     def stop(self, timeout: float) -> None:
         """Let every lane finish what it does, for at most `timeout` seconds."""

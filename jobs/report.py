@@ -143,7 +143,7 @@ class Reporter:
         """Nothing to push, but the check was run: the pull request that is there becomes a draft, or no longer is."""
         found = forge.gitea.open_pull(thread.repo.name, thread.branch or branch_of(thread.issue))
         check = facts_of(self._wiring, job, thread).check
-        if found is not None and check is not None:
+        if found is not None and check is not None and check.ours:
             self._renew(forge, thread, found, checked.next_body(check, found.title, found.body), check)
 
     def _renew(self, forge: Forge, thread: Thread, found: PullRequest, body: str, check: Check | None) -> None:

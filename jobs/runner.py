@@ -183,17 +183,19 @@ class Runner:
     def _read_along(self, errand: Errand, started: Callable[[], None]) -> None:
         """Follow the agent until it has ended, noting how far it is. `started` is called at its first word."""
         transcript = Transcript()
-        noted = 0.0
+        noted, unnoted = 0.0, False
 
         def on_lines(lines: list[bytes]) -> None:
-            nonlocal noted
+            nonlocal unnoted
             started()
             transcript.feed_all(lines)
-            if self._wiring.clock() - noted >= PROGRESS_SECONDS:
-                noted = self._wiring.clock()
-                self._note(errand, transcript)
+            unnoted = True
 
         def should_stop() -> str | None:
+            nonlocal noted, unnoted
+            if unnoted and self._wiring.clock() - noted >= PROGRESS_SECONDS:
+                noted, unnoted = self._wiring.clock(), False
+                self._note(errand, transcript)
             cancelled = ledger.cancel_requested(self._wiring.db, errand.job.id)
             return CANCELLED if cancelled else transcript.stuck
 

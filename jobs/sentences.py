@@ -107,7 +107,7 @@ def _ended(facts: Facts) -> str:
 
 def _completed(facts: Facts) -> str:
     if facts.pull and facts.check and not facts.check.ok:
-        return f"🌖 **Done, but its check fails**: #{facts.pull} is a draft."
+        return f"🌖 **Done, but its check fails**: #{facts.pull}{' is a draft' if facts.check.ours else ''}."
     if facts.changed and facts.pull:
         return f"🌕 **Done**: #{facts.pull}."
     if facts.review_url:

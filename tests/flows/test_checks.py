@@ -167,6 +167,14 @@ def test_a_check_that_does_not_end_is_ended_and_red(make_world: MakeWorld) -> No
     assert world.agent_processes() == []
 
 
+def test_the_repository_may_give_its_commands_less_time(world: World) -> None:
+    world.repository_says('timeout = "2s"\nsetup = "sleep 300"')
+    issue = world.issue("Crash on empty input", "stub: write app.py one")
+    world.label(issue, "kugetsu/code")
+    assert "was still working after 2 seconds" in world.wait_for_result(issue)
+    assert world.agent_runs() == []
+
+
 def test_a_cancel_ends_a_check_that_runs(world: World) -> None:
     world.repository_says('verify = "touch $KUGETSU_TEMP_DIR/begun; sleep 300"')
     issue = world.issue("Crash on empty input", "stub: write app.py one")

@@ -98,6 +98,19 @@ def test_the_log_tells_what_the_agent_did_without_secrets(tmp_path: Path) -> Non
     assert "a-token-of-some-length" not in log.text
 
 
+def test_the_log_shows_what_the_repositorys_own_commands_printed(tmp_path: Path) -> None:
+    with running(settings_for(tmp_path)) as site:
+        ask(site, 7)
+        for name, printed in (("setup", "installed\n"), ("verify", "1 failed\n"), ("verify-2", "1 passed\n")):
+            folder = tmp_path / "jobs" / "1" / "run-1" / name
+            folder.mkdir(parents=True)
+            (folder / "command.sh").write_text(f"make {name}")
+            (folder / "events.jsonl").write_text(printed)
+        log = site.client.get("/admin/jobs/1/log").text
+    told = ["── setup: make setup", "installed", "── verify: make verify", "1 failed", "── verify-2", "1 passed"]
+    assert [log.index(text) for text in told] == sorted(log.index(text) for text in told)
+
+
 @pytest.mark.parametrize("path", ["/admin/jobs", "/admin/jobs/1", "/admin/jobs/1/log"])
 def test_only_who_has_the_token_sees_them(tmp_path: Path, path: str) -> None:
     with running(settings_for(tmp_path, ADMIN_TOKEN="the-admin-token")) as site:
