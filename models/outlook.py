@@ -15,13 +15,13 @@ LAST_RUNS = 500
 
 def outlooks(db: Database, *, now: float) -> dict[int, Outlook]:
     """Each queued job's place in the queue and what it waits for, by its id."""
-    with db.atomic():
-        places = ledger.positions(db, now=now)
-        return _outlooks(db, places, now) if places else {}
+    places, rows = ledger.positions(db, now=now), _queued(db)
+    places = {job_id: place for job_id, place in places.items() if job_id in rows}
+    return _outlooks(db, places, rows, now) if places else {}
 
 
-def _outlooks(db: Database, places: dict[int, int], now: float) -> dict[int, Outlook]:
-    intake, rows = limits.of(db), _queued(db)
+def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: float) -> dict[int, Outlook]:
+    intake = limits.of(db)
     running = list(Job.select().where(Job.state == State.RUNNING).execute(db))
     found = {} if intake.paused else _starts(db, intake, running, [rows[job_id] for job_id in places], now)
     repos = [job.repo_id for job in running]

@@ -62,8 +62,9 @@ class Worker(Model):
 class Intake(Model):
     """One row: how many agents may run, and whether new ones may start.
 
-    `capacity` holds for all repositories together, `per_repo` for each of them (None: no limit of its own). `configured` is
-    the setting from which `capacity` was last taken: where they differ, somebody has changed it by hand since.
+    `capacity` holds for all repositories together, `per_repo` for each of them (None: no limit of its own).
+    `configured` is the setting from which `capacity` was last taken: where they differ, somebody has changed it by
+    hand since.
     """
 
     id = AutoField()

@@ -1,7 +1,7 @@
 """Whose turn it is: the order in which queued jobs start.
 
-While there is room, in all and in the repository: the highest priority first, then the repository whose turn is longest ago, then the oldest. `next_job` says it to the
-database, `in_order` to people who ask how many are before them.
+While there is room, in all and in the repository: the highest priority first, then the repository whose turn is
+longest ago, then the oldest. `next_job` says it to the database, `in_order` to people who ask how many are before them.
 """
 
 from __future__ import annotations
