@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from jobs import endings, recipe_sentences, repofile, reviewers, sentences
+from jobs import endings, priorities, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
 from jobs.gitea import Denied, GiteaMissing
 from jobs.outgoing import last_look
@@ -27,6 +27,7 @@ from models.events import Person
 from models.gathering import own_verb
 from models.intake import SCOPE, UNCLEAR, Look, NewAsk, is_ask_label
 from models.moves import State
+from models.outlook import outlooks
 from models.tables import Ask, Job, Thread
 from models.wire import Issue, TimelineEntry
 
@@ -47,6 +48,7 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
         issue = forge.gitea.issue(thread.repo.name, number)
         if number == thread.issue:
             Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
+            priorities.follow(wiring, thread, issue.label_names)
         for ask in _asks_of(wiring, forge, thread, issue):
             where = Look(thread.repo.name, number, issue.is_pull)
             with wiring.db.atomic():
@@ -102,7 +104,8 @@ def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
         _answer(wiring, forge, thread, ask)
         return
     base = base_of(ledger.job_of(wiring.db, ask.job_id or 0).recipe, file)
-    threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE)
+    usual = priorities.named(label.name for label in forge.gitea.issue_labels(thread.repo.name, thread.issue))
+    threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE, usual=usual)
     wiring.bells.ring(Lane.AGENTS)
     _react(forge, thread, ask, "eyes")
 
@@ -204,11 +207,11 @@ def _cancel(wiring: Wiring, ask: Ask) -> str:
 def _told(wiring: Wiring, forge: Forge, ask: Ask) -> str:
     match ask.verb:
         case "status":
-            places = ledger.positions(wiring.db, now=wiring.clock())
+            found = outlooks(wiring.db, now=wiring.clock())
             here = [threads.load(wiring.db, number) for number in speakers.threads_at(wiring.db, ask)]
             recent = [(job, at) for at in here for job in threads.recent_jobs(wiring.db, at.id, 5)]
-            recent.sort(key=lambda found: found[0].id, reverse=True)
-            return sentences.status([facts_of(wiring, job, at, places.get(job.id)) for job, at in recent[:5]])
+            recent.sort(key=lambda told: told[0].id, reverse=True)
+            return sentences.status([facts_of(wiring, job, at, found.get(job.id)) for job, at in recent[:5]])
         case "help":
             return grammar.help_text(forge.bot.login)
         case _:

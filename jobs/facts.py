@@ -8,15 +8,17 @@ from jobs import findings, handed
 from jobs.checked import Check
 from jobs.delivering import placed_of
 from jobs.outgoing import agents_words, mentions_of, printed
+from jobs.queue_view import place_of
 from jobs.sentences import Facts
 from jobs.tasks import Recipe
 from jobs.wiring import Wiring
+from models.estimate import Outlook
 from models.moves import Outcome, State, Verdict
-from models.tables import Ask, Intake, Job, Thread
+from models.tables import Ask, Job, Thread
 
 
-def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = None) -> Facts:
-    """Everything the sentences about `job` of `thread` need; `position` is its place in the queue."""
+def facts_of(wiring: Wiring, job: Job, thread: Thread, outlook: Outlook | None = None) -> Facts:
+    """Everything the sentences about `job` of `thread` need; `outlook` is what it has to expect in the queue."""
     return Facts(
         job_id=job.id,
         recipe=job.recipe,
@@ -24,8 +26,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, position: int | None = No
         state=State(job.state),
         outcome=Outcome(job.outcome) if job.outcome else None,
         askers=_askers(wiring, job),
-        position=position,
-        held_by=_held_by(wiring, job),
+        place=place_of(wiring, outlook),
         started_at=job.started_at,
         finished_at=job.finished_at,
         attempt=job.attempt,
@@ -72,11 +73,3 @@ def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:
     mine = (Ask.job == job.id) & (Ask.verdict == Verdict.ADMITTED)
     rows = Ask.select(Ask.author).where(mine).order_by(Ask.id).tuples().execute(wiring.db)
     return mentions_of([login for (login,) in rows] or [job.asked_by])
-
-
-def _held_by(wiring: Wiring, job: Job) -> str:
-    """Why a queued job does not start although it could."""
-    intake = Intake.select().where(Intake.id == 1).get(wiring.db)
-    if job.state == State.QUEUED and intake.paused:
-        return f"No new work is started at the moment. {intake.reason}".rstrip()
-    return ""

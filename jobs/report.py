@@ -26,6 +26,7 @@ from jobs.wiring import Wiring
 from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
 from models import ledger, speakers, threads
 from models.moves import Outcome, State
+from models.outlook import outlooks
 from models.tables import Job, Thread
 from models.wire import PullRequest
 
@@ -83,8 +84,8 @@ class Reporter:
         return post_review(self._wiring, forge, thread, job) if job.review else job
 
     def _publish(self, forge: Forge, thread: Thread, job: Job) -> None:
-        places = ledger.positions(self._wiring.db, now=self._wiring.clock())
-        facts = facts_of(self._wiring, job, thread, places.get(job.id))
+        found = outlooks(self._wiring.db, now=self._wiring.clock()) if job.state == State.QUEUED else {}
+        facts = facts_of(self._wiring, job, thread, found.get(job.id))
         self._follow(forge, thread, job, facts)
         if job.state in (State.REPORTING, State.DONE):
             self._close(forge, thread, job, facts)
@@ -180,7 +181,7 @@ class Reporter:
         elif digest != job.live_digest and job.live_comment != GONE:
             job.live_comment = _edit(forge, thread, job.live_comment, text)
         shown = {"live_comment": job.live_comment, "live_digest": digest, "live_at": self._wiring.clock()}
-        Job.update(**shown, position_shown=facts.position).where(Job.id == job.id).execute(self._wiring.db)
+        Job.update(**shown, place_shown=facts.place).where(Job.id == job.id).execute(self._wiring.db)
 
 
 def _was_turned_away(job: Job) -> bool:

@@ -34,8 +34,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     outcome: Outcome | None = None
     askers: tuple[str, ...] = ()
-    position: int | None = None
-    held_by: str = ""
+    place: str = ""
     started_at: float | None = None
     finished_at: float | None = None
     attempt: int = 0
@@ -82,10 +81,8 @@ def _headline(facts: Facts) -> str:
 
 
 def _waiting(facts: Facts) -> str:
-    place = f", position {facts.position}" if facts.position else ""
-    held = f" {facts.held_by}" if facts.held_by else ""
     again = f" Attempt {facts.attempt} ended: {facts.error}" if facts.attempt and facts.error else ""
-    return f"🌑 **Queued**{place}.{held}{again}"
+    return f"🌑 **Queued**{facts.place or '.'}{again}"
 
 
 def _ended(facts: Facts) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 
-from jobs import opencode, presence, sandbox
+from jobs import opencode, presence, queue_view, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
 from jobs.lane import AgentsLane
@@ -23,7 +23,7 @@ from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
-from models import ledger, store, threads
+from models import ledger, limits, store, threads
 from models.moves import Outcome, State
 from models.settings import Settings
 from models.tables import Job, Worker
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
-POSITIONS_SECONDS = 4.0
+POSITIONS_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
 CHECK_SECONDS = 60.0
 STOP_SECONDS = 3.0
@@ -48,6 +48,8 @@ class WorkerProcess:
         settings.home.mkdir(parents=True, exist_ok=True)
         self._db = store.open_database(settings.home / "kugetsu.db")
         store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
+        per_repo = settings.max_agents_per_repo
+        limits.follow_settings(self._db, capacity=settings.max_concurrent_agents, per_repo=per_repo)
         self._sandbox = sandbox.choose(settings.sandbox)
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
@@ -152,10 +154,7 @@ class WorkerProcess:
             self._bells.ring(Lane.AGENTS)
 
     def _show_positions(self) -> None:
-        for job_id, place in ledger.positions(self._db, now=self._wiring.clock()).items():
-            moved = (Job.id == job_id) & Job.position_shown.is_null(False) & (Job.position_shown != place)
-            if Job.select().where(moved).exists(self._db):
-                ledger.want_report(self._db, job_id)
+        queue_view.refresh(self._wiring)
 
     def _sweep(self) -> None:
         """Free what dead workers held, adopt what they ran, end what waited too long."""

@@ -14,6 +14,9 @@ from models.grammar import BadOption, Command, Misspelt
 SCOPE = "kugetsu/"
 """The exclusive scope of our labels: asks and answers alike."""
 
+PRIORITY_SCOPE = "priority/"
+"""The scope of the labels that say how urgent an issue is."""
+
 ANSWERS = ("queued", "running", "done", "failed", "cancelled")
 """Labels of the scope that only we put on; every other one is an ask."""
 
@@ -108,7 +111,11 @@ def _meant(event: LabelsChanged | CommentAdded | Closed | Reopened | Reviewed, b
 
 
 def _of_labels(event: LabelsChanged) -> Decision:
-    """A replaced set arrives empty from Gitea since 1.23 (facts, 2.3), so an empty one is worth a look."""
+    """A replaced set arrives empty from Gitea since 1.23 (facts, 2.3), so an empty one is worth a look. One that
+    asks nothing but sets the priority may be about a job that waits.
+    """
+    if any(name.startswith(PRIORITY_SCOPE) for name in event.labels) and not any(map(is_ask_label, event.labels)):
+        return Look(event.repo, event.issue, event.is_pull, only_known=True)
     if event.labels and not any(is_ask_label(name) for name in event.labels):
         return Ignore("none of the issue's labels asks for anything", event.repo, event.issue)
     return Look(event.repo, event.issue, event.is_pull)

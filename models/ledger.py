@@ -95,7 +95,8 @@ def move(
 
 def claim_next(db: Database, worker: str, *, now: float, lease: float) -> Claimed | None:
     """Take the next job for `worker`, or None: the highest priority first, then the repository whose turn is longest
-    ago, then the oldest, while fewer run than may and intake is not paused. `lease` is in seconds.
+    ago, then the oldest, while fewer run than may, in all and of each repository, and intake is not paused. `lease` is
+    in seconds.
     """
     taken = {"state": State.RUNNING, "worker": worker, "lease_until": now + lease, "started_at": now, "step": ""}
     counted = {"epoch": Job.epoch + 1, "run": Job.run + 1}

@@ -79,7 +79,7 @@ def migrate(db: Database, lock_path: Path, *, capacity: int) -> list[str]:
     folder = Path(__file__).parent / "migrations"
     with _only_one(lock_path), db.connection_context():
         ran: list[str] = migrations.run(db, str(folder))
-        first = Intake.insert(id=1, capacity=capacity)
+        first = Intake.insert(id=1, capacity=capacity, configured=capacity)
         first.on_conflict(action="NOTHING", conflict_target=[Intake.id]).execute(db)
     return ran
 

@@ -60,16 +60,23 @@ class Worker(Model):
 
 
 class Intake(Model):
-    """One row: how many agents may run, and whether new ones may start."""
+    """One row: how many agents may run, and whether new ones may start.
+
+    `capacity` holds for all repositories together, `per_repo` for each of them (None: no limit of its own).
+    `configured` is the setting from which `capacity` was last taken: where they differ, somebody has changed it by
+    hand since.
+    """
 
     id = AutoField()
     capacity = IntegerField()
+    configured = IntegerField()
+    per_repo = IntegerField(null=True)
     paused = BooleanField(default=False)
     reason = TextField(default="")
 
     class Meta:
         table_name = "intake"
-        constraints = [Check("capacity >= 0")]
+        constraints = [Check("capacity >= 0"), Check("per_repo > 0")]
 
 
 class Repo(Model):
@@ -179,7 +186,7 @@ class Job(Model):
     work went. `base` is the built-in recipe by which `recipe` is done. `review` is what a review has to say (JSON of
     `jobs.remarks.Placed`), `review_url` where it was posted. `check…` is what became of the repository's own command
     that ran last; `repairs` counts how often a red one was given back to the agent, `repair_told` is the run in which
-    it took the last one in.
+    it took the last one in. `place_shown` is what its comment says of its place in the queue.
     """
 
     thread_id: int
@@ -232,7 +239,7 @@ class Job(Model):
     repair_told = IntegerField(null=True)
     pull = IntegerField(null=True)
     said_on = IntegerField(null=True)
-    position_shown = IntegerField(null=True)
+    place_shown = TextField(default="")
     live_comment = BigIntegerField(null=True)
     live_digest = TextField(default="")
     live_at = DoubleField(default=0.0)
@@ -246,6 +253,7 @@ class Job(Model):
             (("thread", "id"), False),
             SQL("CREATE INDEX job_of_pull ON job (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
+            SQL("CREATE INDEX job_completed ON job (finished_at) WHERE outcome = 'completed'"),
             SQL("CREATE UNIQUE INDEX job_one_running ON job (thread_id) WHERE state = 'running'"),
         )
         constraints = [

@@ -108,9 +108,10 @@ def pending_asks(db: Database, thread_id: int) -> list[Ask]:
     return list(Ask.select().where(mine).order_by(Ask.said_at, Ask.entry_id, Ask.id).execute(db))
 
 
-def admit(db: Database, ask: Ask, thread: Thread, *, now: float, base: str = "code") -> None:
+def admit(db: Database, ask: Ask, thread: Thread, *, now: float, base: str = "code", usual: int = 0) -> None:
     """This person may ask. The job is queued; where it has started or ended meanwhile, the ask goes to the next one.
-    Nothing changes where the ask has been decided already. `base` is the built-in recipe by which it is done.
+    Nothing changes where the ask has been decided already. `base` is the built-in recipe by which it is done,
+    `usual` the priority of what does not say otherwise.
     """
     with db.atomic():
         if not _decide(db, ask, Verdict.ADMITTED):
@@ -119,7 +120,7 @@ def admit(db: Database, ask: Ask, thread: Thread, *, now: float, base: str = "co
         theirs: dict[str, Any] = {
             "asked_by": ask.author,
             "model": ask.model,
-            "priority": ask.priority or 0,
+            "priority": usual if ask.priority is None else ask.priority,
             "fresh": ask.fresh,
             "base": base,
             "said_on": ask.said_on,

@@ -1,7 +1,7 @@
 """Whose turn it is: the order in which queued jobs start.
 
-The highest priority first, then the repository whose turn is longest ago, then the oldest. `next_job` says it to the
-database, `in_order` to people who ask how many are before them.
+While there is room, in all and in the repository: the highest priority first, then the repository whose turn is
+longest ago, then the oldest. `next_job` says it to the database, `in_order` to people who ask how many are before them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def next_job(now: float) -> ModelSelect[Job]:
     return (
         Job.select(Job.id)
         .join(Repo, on=(Job.id == first))
-        .where(_room())
+        .where(_room() & _room_in_repo())
         .order_by(Job.priority.desc(), Repo.turn, Job.queued_at, Job.id)
         .limit(1)
     )
@@ -67,6 +67,13 @@ def _room() -> Function:
     running = Job.alias()
     slots = running.select(fn.COUNT(running.id)).where(running.state == _RUNNING)
     return fn.EXISTS(Intake.select(SQL("1")).where(~Intake.paused & (Intake.capacity > slots)))
+
+
+def _room_in_repo() -> Function:
+    """Fewer jobs of the repository run than may of each."""
+    running = Job.alias()
+    theirs = running.select(fn.COUNT(running.id)).where((running.state == State.RUNNING) & (running.repo == Repo.id))
+    return fn.EXISTS(Intake.select(SQL("1")).where(Intake.per_repo.is_null() | (Intake.per_repo > theirs)))
 
 
 def waiting(db: Database, *, now: float) -> tuple[list[Waiting], list[int]]:

@@ -26,6 +26,7 @@ from webhook import body, payloads, signature
 from webhook.admin import Admin
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.steering import Steering
 from webhook.writer import CannotStore, Writer
 
 RETRY_AFTER = "10"
@@ -47,13 +48,20 @@ _OK, _ACCEPTED, _UNAVAILABLE = 200, 202, 503
 _log = logging.getLogger(__name__)
 
 
+def _nobody() -> None:
+    """Rings nowhere."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
-    """What the HTTP side works with: `ring` is the door bell of the desk, `clock` gives seconds since the epoch."""
+    """What the HTTP side works with: `ring` is the door bell of the desk, `ring_agents` that of
+    the agents, who look for work by themselves a little later; `clock` gives seconds since the epoch.
+    """
 
     settings: Settings
     database: Database
     ring: Callable[[], None]
+    ring_agents: Callable[[], None] = _nobody
     clock: Callable[[], float] = time.time
 
 
@@ -83,10 +91,23 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/admin/jobs", jobs.list),
             Route("/admin/jobs/{job:int}", jobs.one),
             Route("/admin/jobs/{job:int}/log", jobs.log),
+            *_steering(wiring),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
         lifespan=partial(_lifespan, writer),
     )
+
+
+def _steering(wiring: Wiring) -> list[Route]:
+    rings = (wiring.ring, wiring.ring_agents)
+    steering = Steering(wiring.settings, wiring.database, wiring.clock, rings)
+    return [
+        Route("/admin/pause", steering.pause, methods=["POST"]),
+        Route("/admin/resume", steering.resume, methods=["POST"]),
+        Route("/admin/capacity", steering.capacity, methods=["POST"]),
+        Route("/admin/jobs/{job:int}/cancel", steering.cancel, methods=["POST"]),
+        Route("/admin/jobs/{job:int}/retry", steering.retry, methods=["POST"]),
+    ]
 
 
 @asynccontextmanager
@@ -105,7 +126,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     headers = error.headers if isinstance(error, HTTPException) else None
     sentence = {
         404: "there is nothing at this address",
-        405: f"{request.method} is not understood here; a webhook must be set to POST",
+        405: f"{request.method} is not understood here; webhooks are sent and changes are made by POST",
     }
     return JSONResponse({"error": sentence.get(status, "this request is not understood")}, status, headers=headers)
 

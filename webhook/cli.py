@@ -80,7 +80,7 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 def without_effect(settings: Settings) -> list[str]:
     """Settings that are set and that this version does nothing with yet."""
-    unused = ("max_agents_per_repo", "max_tokens_per_job", "max_cost_per_job", "notify")
+    unused = ("max_tokens_per_job", "max_cost_per_job", "notify")
     return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
 
 
@@ -89,7 +89,8 @@ def _web(settings: Settings, environ: Mapping[str, str]) -> int:
     database = store.open_database(settings.home / "kugetsu.db")
     store.migrate(database, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
     bells = Bells(settings.home / "queue.db")
-    app = create_app(Wiring(settings=settings, database=database, ring=partial(bells.ring, Lane.DESK)))
+    desk, agents = (partial(bells.ring, lane) for lane in (Lane.DESK, Lane.AGENTS))
+    app = create_app(Wiring(settings=settings, database=database, ring=desk, ring_agents=agents))
     serve(app, settings, announce=_announce(settings))
     bells.close()
     return WELL

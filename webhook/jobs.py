@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from jobs.redact import Redactor, secrets_of
-from models import ledger
+from models.estimate import Outlook
 from models.moves import State
+from models.outlook import outlooks
 from models.settings import Settings
 from models.tables import Job, Move, Repo, Server, Thread
 from webhook.admin import refusal
@@ -75,14 +76,18 @@ class Jobs:
         total = query.count(self._database)
         rows = query.order_by(Job.id.desc()).paginate(page, PAGE).execute(self._database)
         pages = max(1, -(-total // PAGE))
-        return JSONResponse({"jobs": [self._job(row) for row in rows], "page": page, "pages": pages, "total": total})
+        found = outlooks(self._database, now=self._clock())
+        return JSONResponse(
+            {"jobs": [self._job(row, found.get(row.id)) for row in rows], "page": page, "pages": pages, "total": total}
+        )
 
     def _one(self, request: Request) -> Response:
         row = _rows().where(Job.id == request.path_params["job"]).first(self._database)
         if row is None:
             return _no_such_job(request)
         moves = Move.select().where(Move.job == row.id).order_by(Move.id).execute(self._database)
-        return JSONResponse(self._job(row) | {"moves": [_move(move) for move in moves]})
+        found = outlooks(self._database, now=self._clock()) if row.state == State.QUEUED else {}
+        return JSONResponse(self._job(row, found.get(row.id)) | {"moves": [_move(move) for move in moves]})
 
     def _log(self, request: Request) -> Response:
         number = request.path_params["job"]
@@ -92,9 +97,8 @@ class Jobs:
         text = "\n".join(line for run in _runs(folder) for line in read_log(run))
         return PlainTextResponse(self._redactor.clean(text) + "\n")
 
-    def _job(self, row: Job) -> Json:
+    def _job(self, row: Job, outlook: Outlook | None) -> Json:
         thread, repo = row.thread, row.repo
-        places = ledger.positions(self._database, now=self._clock()) if row.state == State.QUEUED else {}
         return {
             "id": row.id,
             "server": thread.server,
@@ -103,8 +107,8 @@ class Jobs:
             "recipe": row.recipe,
             "state": row.state,
             "outcome": row.outcome,
-            "position": places.get(row.id),
-            "eta_seconds": None,
+            "position": outlook.position if outlook else None,
+            "eta_seconds": outlook.eta_seconds if outlook else None,
             "attempt": row.attempt + 1,
             "asked_by": row.asked_by,
             "asked_at": rfc3339(row.asked_at),

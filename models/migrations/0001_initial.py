@@ -53,12 +53,14 @@ class Worker(Model):
 class Intake(Model):
     id = AutoField()
     capacity = IntegerField()
+    configured = IntegerField()
+    per_repo = IntegerField(null=True)
     paused = BooleanField(default=False)
     reason = TextField(default="")
 
     class Meta:
         table_name = "intake"
-        constraints = (Check("capacity >= 0"),)
+        constraints = (Check("capacity >= 0"), Check("per_repo > 0"))
 
 
 class Repo(Model):
@@ -186,7 +188,7 @@ class Job(Model):
     repair_told = IntegerField(null=True)
     pull = IntegerField(null=True)
     said_on = IntegerField(null=True)
-    position_shown = IntegerField(null=True)
+    place_shown = TextField(default="")
     live_comment = BigIntegerField(null=True)
     live_digest = TextField(default="")
     live_at = DoubleField(default=0.0)
@@ -200,6 +202,7 @@ class Job(Model):
             (("thread", "id"), False),
             SQL("CREATE INDEX job_of_pull ON job (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
+            SQL("CREATE INDEX job_completed ON job (finished_at) WHERE outcome = 'completed'"),
             SQL("CREATE UNIQUE INDEX job_one_running ON job (thread_id) WHERE state = 'running'"),
         )
         constraints = (

@@ -51,6 +51,7 @@ class Model:
     """The people's asks and the jobs made of them."""
 
     capacity: int = 2
+    per_repo: int | None = None
     paused: bool = False
     jobs: list[ModelJob] = field(default_factory=list)
     asks: dict[int, ModelAsk] = field(default_factory=dict)
@@ -104,7 +105,10 @@ class Model:
         if self.paused or len(running) >= self.capacity:
             return None
         busy = {job.place for job in running}
-        may = [job for job in self.in_state(State.QUEUED) if job.not_before <= now and job.place not in busy]
+        repos = [job.place[0] for job in running]
+        full = {repo for repo in repos if self.per_repo is not None and repos.count(repo) >= self.per_repo}
+        ready = [job for job in self.in_state(State.QUEUED) if job.not_before <= now]
+        may = [job for job in ready if job.place not in busy and job.place[0] not in full]
         order = self.order(may, now)
         return order[0] if order else None
 

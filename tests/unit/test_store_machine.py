@@ -200,10 +200,14 @@ class LedgerMachine(RuleBasedStateMachine):
             job.state = State.DONE
         assert ledger.move(self.db, job.id, State.REPORTING, State.DONE, at=self.now, reason="told") is told
 
-    @rule(capacity=st.sampled_from([0, 1, 2, 3, 3]), paused=st.sampled_from([False, False, False, True]))
-    def the_limit_changes(self, capacity: int, paused: bool) -> None:
-        self.model.capacity, self.model.paused = capacity, paused
-        limit(self.db, capacity=capacity, paused=paused)
+    @rule(
+        capacity=st.sampled_from([0, 1, 2, 3, 3]),
+        per_repo=st.sampled_from([None, None, 1, 2]),
+        paused=st.sampled_from([False, False, False, True]),
+    )
+    def the_limits_change(self, capacity: int, per_repo: int | None, paused: bool) -> None:
+        self.model.capacity, self.model.per_repo, self.model.paused = capacity, per_repo, paused
+        limit(self.db, capacity=capacity, per_repo=per_repo, paused=paused)
 
     @rule(seconds=st.sampled_from([0.25, 1.0, 60.0]))
     def time_passes(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from peewee import SqliteDatabase
 
-from models import closing, ledger, speakers, store, threads
+from models import closing, ledger, outlook, speakers, store, threads
 from models.intake import Asks, Look
 from models.ledger import Claimed
 from models.store import Incoming
@@ -57,6 +57,7 @@ def undecided(db: SqliteDatabase) -> Ask:
 
 ACTIONS: dict[str, Callable[[SqliteDatabase], object]] = {
     "claim": lambda db: ledger.claim_next(db, "one", now=10.0, lease=30.0),
+    "outlooks": lambda db: outlook.outlooks(db, now=10.0),
     "positions": lambda db: ledger.positions(db, now=10.0),
     "take_thread": lambda db: threads.take_thread(db, "one", now=10.0, lease=60.0),
     "any_due": lambda db: threads.any_due(db, now=10.0),

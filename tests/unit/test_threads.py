@@ -114,9 +114,9 @@ def test_a_job_is_unreported_until_what_was_seen_is_told(db: SqliteDatabase) -> 
     read = threads.unreported(db, job.thread_id)
     assert [unread.id for unread in read] == [job.id]
     start(db)
-    threads.reported(db, read[0], position_shown=1)
+    threads.reported(db, read[0], place_shown=", position 1")
     again = threads.unreported(db, job.thread_id)
-    assert [(unread.state, unread.position_shown) for unread in again] == [("running", 1)]
+    assert [(unread.state, unread.place_shown) for unread in again] == [("running", ", position 1")]
     threads.reported(db, again[0])
     assert threads.unreported(db, job.thread_id) == []
 
