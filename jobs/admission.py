@@ -21,7 +21,7 @@ from jobs.reviewers import PART
 from jobs.servers import Forge
 from jobs.tasks import Recipe, base_of
 from jobs.wiring import Wiring
-from models import grammar, ledger, store, threads
+from models import grammar, ledger, speakers, store, threads
 from models.closing import CLOSED, MERGED
 from models.events import Person
 from models.gathering import own_verb
@@ -184,27 +184,31 @@ def _refuse(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, reason: str)
 
 
 def _answer(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
-    text = _cancel(wiring, thread, ask) if ask.verb == "cancel" else _told(wiring, forge, thread, ask)
+    text = _cancel(wiring, ask) if ask.verb == "cancel" else _told(wiring, forge, ask)
     if text:
         full = sentences.answer(ask.id, ask.author, text)
         say(wiring, forge, (thread.repo.name, ask.said_on), sentences.marker(0, f"answer-{ask.id}"), full)
     threads.answered(wiring.db, ask, ask.verb)
 
 
-def _cancel(wiring: Wiring, thread: Thread, ask: Ask) -> str:
-    """Cancel all that is open here. Each job tells of its end itself, so there is only something to say of none."""
-    mine = threads.open_jobs(wiring.db, thread.id)
+def _cancel(wiring: Wiring, ask: Ask) -> str:
+    """Cancel all that is open here, on a pull request of ours also its review. Each job tells of its end itself, so
+    there is only something to say of none.
+    """
+    mine = [job for number in speakers.threads_at(wiring.db, ask) for job in threads.open_jobs(wiring.db, number)]
     why = sentences.cancelled_by(ask.author)
     done = [ledger.request_cancel(wiring.db, job.id, ask.author, now=wiring.clock(), why=why) for job in mine]
     return "" if any(done) else sentences.nothing_to_cancel()
 
 
-def _told(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> str:
+def _told(wiring: Wiring, forge: Forge, ask: Ask) -> str:
     match ask.verb:
         case "status":
             places = ledger.positions(wiring.db, now=wiring.clock())
-            recent = threads.recent_jobs(wiring.db, thread.id, 5)
-            return sentences.status([facts_of(wiring, job, thread, places.get(job.id)) for job in recent])
+            here = [threads.load(wiring.db, number) for number in speakers.threads_at(wiring.db, ask)]
+            recent = [(job, at) for at in here for job in threads.recent_jobs(wiring.db, at.id, 5)]
+            recent.sort(key=lambda found: found[0].id, reverse=True)
+            return sentences.status([facts_of(wiring, job, at, places.get(job.id)) for job, at in recent[:5]])
         case "help":
             return grammar.help_text(forge.bot.login)
         case _:

@@ -72,7 +72,7 @@ class Checks:
         if commands.began(errand.run_dir, VERIFY):
             job = ledger.job_of(self.wiring.db, errand.job.id)
             return {name: getattr(job, name) for name in names}
-        message = f"{errand.thread.title or 'Work'} (#{errand.thread.issue})"
+        message = errand.thread.title or "Work"
         place = self.workspace.place(errand.target)
         made = self.workspace.collect(errand.target, place, errand.job.id, errand.forge.identity, message)
         result = {name: getattr(made, name) for name in names}

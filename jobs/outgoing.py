@@ -18,6 +18,11 @@ def agents_words(text: str, redactor: Redactor) -> str:
     return cut(harmless_mentions(redactor.clean(visible), keep=()), MAX_ANSWER, "… (cut; the log has all of it)")
 
 
+def commit_words(text: str, redactor: Redactor) -> str:
+    """A commit message of the agent's: no secret, and once merged it closes nothing and mentions nobody."""
+    return harmless_mentions(redactor.clean(text[:MAX_ANSWER]), keep=())
+
+
 def printed(text: str, redactor: Redactor) -> str:
     """What a program printed, as it may stand in a block of code of ours: with no secret, and no mark like ours."""
     return redactor.clean(text).replace("<!--", f"<{JOINER}!--")

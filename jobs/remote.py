@@ -83,7 +83,9 @@ def push(mirror: Mirror, access: Access, commit: str, branch: str) -> None:
 def _push_error(error: GitFailed) -> PushRejected | PushFailed:
     rejected = re.search(r"^!\t[^\t]*\t(.*)$", error.stdout, re.MULTILINE)
     if rejected:
-        remarks = re.findall(r"^remote: +(.*\S) *$", error.stderr, re.MULTILINE)
+        # Gitea sends its sentence between two bare "error:" lines, older ones after "Gitea:" (seen on 1.26.3).
+        remarks = re.findall(r"^remote: +(?:(?:error|Gitea|Forgejo):)? *(.*\S) *$", error.stderr, re.MULTILINE)
+        remarks = [remark for remark in remarks if remark not in ("error:", "Gitea:", "Forgejo:")]
         said = "; ".join([rejected[1], *remarks])[:500]
         return PushFailed(said) if _TROUBLE.search(said) else PushRejected(said)
     reason = _refusal(error)

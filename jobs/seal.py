@@ -7,7 +7,7 @@ because a ref of the mirror holds it, never for what it says about itself.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,8 @@ class Seal:
 
     identity: Identity
     job: str
+    words: Callable[[str], str] = str
+    """What becomes of each commit's message before the trailer is put under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _write(mirror: HeldMirror, commit: Commit, sealed: Mapping[str, str], seal: 
         "GIT_COMMITTER_EMAIL": seal.identity.email,
         "GIT_COMMITTER_DATE": f"@{commit.committed}",
     }
-    return mirror.write_commit(commit.tree, parents, with_trailer(commit.message, seal.job), env)
+    return mirror.write_commit(commit.tree, parents, with_trailer(seal.words(commit.message), seal.job), env)
 
 
 def _time(person: str) -> str:

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 
 from jobs import opencode, presence, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
+from jobs.outgoing import commit_words
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
 from jobs.redact import Redactor, secrets_of
@@ -51,7 +53,8 @@ class WorkerProcess:
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
         self._wiring = self._wire(Forges(settings.servers, self._db))
-        workspace = Workspace(settings.home, self._sandbox.run_inside, temp_dir=settings.temp_dir)
+        words = partial(commit_words, redactor=self._wiring.redactor)
+        workspace = Workspace(settings.home, self._sandbox.run_inside, temp_dir=settings.temp_dir, words=words)
         self._launching = Launching(self._wiring, program, self._sandbox, environ)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)

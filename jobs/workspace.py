@@ -12,7 +12,7 @@ while something is written to it.
 
 import fcntl
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,9 +80,19 @@ class Made:
 class Workspace:
     """All places and mirrors below one folder."""
 
-    def __init__(self, home: Path, run_inside: RunInside, *, temp_dir: Path | None = None) -> None:
-        """`home` is KUGETSU_HOME; `temp_dir` holds the agents' temporary folders where they lie elsewhere."""
+    def __init__(
+        self,
+        home: Path,
+        run_inside: RunInside,
+        *,
+        temp_dir: Path | None = None,
+        words: Callable[[str], str] = str,
+    ) -> None:
+        """`home` is KUGETSU_HOME; `temp_dir` holds the agents' temporary folders where they lie elsewhere;
+        `words` makes the agent's commit messages fit to be seen.
+        """
         self._home = home.resolve()
+        self._words = words
         self._run_inside = run_inside
         self._temp_dir = temp_dir.resolve() if temp_dir is not None else None
 
@@ -137,7 +147,7 @@ class Workspace:
                 _take(held, inside, taken)
                 untouched = marks.seen == target.spent and taken.head == marks.start
                 seen = None if untouched else marks.seen
-                head = _seal(held, taken.head, seen, Seal(identity, str(job_id)))
+                head = _seal(held, taken.head, seen, Seal(identity, str(job_id), self._words))
             fork = fork_point(mirror, marks, head)
         except (InsideFailed, PackRefused, TooManyCommits, Unrelated) as error:
             raise WorkspaceRefused(f"What the agent left behind could not be taken: {error}.") from error

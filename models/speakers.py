@@ -18,6 +18,15 @@ def places(db: Database, job: Job, thread: Thread) -> dict[int, tuple[str, ...]]
     return {number: tuple(names) for number, names in found.items()} or {thread.issue: (job.asked_by,)}
 
 
+def threads_at(db: Database, ask: Ask) -> list[int]:
+    """The threads that somebody means who asks there: the one that `ask` belongs to, and, on a pull request of ours,
+    the one of the pull request itself, where it is reviewed.
+    """
+    repo = Thread.select(Thread.repo).where(Thread.id == ask.thread_id)
+    there = Thread.select(Thread.id).where((Thread.repo == repo) & (Thread.issue == ask.said_on)).scalar(db)
+    return list(dict.fromkeys([ask.thread_id, *([int(there)] if there is not None else [])]))
+
+
 def by_label(db: Database, job_id: int) -> bool:
     """Whether a label asked for the job, which shows that it did until it is replaced."""
     return bool(Ask.select().where((Ask.job == job_id) & Ask.comment_id.is_null()).exists(db))

@@ -10,8 +10,6 @@ import pytest
 from tests.real.server import GiteaServer
 
 GITEA_BIN = os.environ.get("GITEA_BIN", "")
-# One server for all tests of a run, which must not share it at the same time.
-REAL = pytest.param("real", id="real", marks=pytest.mark.xdist_group("real-gitea"))
 
 
 def with_real(flavours: Collection[Any], fixtures: Collection[str]) -> list[Any]:
@@ -19,11 +17,11 @@ def with_real(flavours: Collection[Any], fixtures: Collection[str]) -> list[Any]
 
     `fixtures` are the names of the fixtures that the test takes.
     """
-    return [*flavours, *([REAL] if GITEA_BIN and "fake" not in fixtures else [])]
+    return [*flavours, *(["real"] if GITEA_BIN and "fake" not in fixtures else [])]
 
 
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
-    """A real Gitea, started by the first test that asks for it."""
+    """A real Gitea, started by the first test that asks for it: one for each process that runs tests."""
     with GiteaServer(Path(GITEA_BIN), tmp_path_factory.mktemp("real") / "gitea") as server:
         yield server

@@ -83,3 +83,14 @@ def test_a_resend_and_a_second_hook_do_nothing_twice(world: World) -> None:
     world.wait_quiet()
     assert len(world.jobs()) == jobs
     assert len(world.gitea.pulls_of(world.repo)) == 1
+
+
+def test_a_commit_message_of_the_agents_closes_nothing_and_tells_no_secret(world: World) -> None:
+    issue = world.issue("Trouble", f"stub: write app.py fixed\nstub: commit closes #99, ask @bob, {world.token}")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_result(issue)
+    message = world.gitea.log(world.repo, f"kugetsu/issue-{issue}")[0].message
+    assert message.startswith("closes #")
+    assert "#99" not in message
+    assert "@bob" not in message
+    assert world.token not in message

@@ -145,6 +145,15 @@ def test_a_withdrawn_ask_ends_its_job_if_nobody_else_wants_it(db: SqliteDatabase
     assert (job.state, job.outcome, job.queued_at) == ("reporting", "cancelled", None)
 
 
+def test_a_cancel_on_our_pull_request_means_its_review_too(db: SqliteDatabase) -> None:
+    thread = delivered(db)
+    review = on_pull(db, "review")
+    cancel = on_pull(db, "cancel", number=501)
+    assert cancel.thread_id == thread.id
+    assert speakers.threads_at(db, cancel) == [thread.id, review.thread_id]
+    assert speakers.threads_at(db, say(db, "cancel")) == [thread.id]
+
+
 def test_people_are_answered_where_they_asked(db: SqliteDatabase) -> None:
     thread = delivered(db)
     job = admit(db, on_pull(db))

@@ -72,6 +72,7 @@ ACTIONS: dict[str, Callable[[SqliteDatabase], object]] = {
     "refuse": lambda db: threads.refuse(db, undecided(db), "may not", now=2.0),
     "asked_before": lambda db: closing.asked_before(db, 1, undecided(db)),
     "places": lambda db: speakers.places(db, ledger.job_of(db, 1), threads.load(db, 1)),
+    "threads_at": lambda db: speakers.threads_at(db, undecided(db)),
     "labelled": lambda db: speakers.labelled(db, threads.load(db, 1)),
     "look": lambda db: hear(db, Look(APP, 13, is_pull=True, reviews_from=5.0)),
     "accept on a pull request": lambda db: hear(db, Asks(APP, 13, True, "", (new_ask("code", 78),))),

@@ -110,9 +110,10 @@ def test_a_hook_of_the_server_that_says_no_is_quoted(thread: Thread, remote: Git
     thread.write({"app.py": "print(2)\n"})
     hook = remote.path(REPO) / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho 'Not allowed to push to protected branch x' >&2\nexit 1\n")
+    said = "error:\nerror: Not allowed to push to protected branch x\nerror:"
+    hook.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
     hook.chmod(0o755)
-    with pytest.raises(PushRejected, match=r"pre-receive hook declined.*Not allowed to push to protected branch"):
+    with pytest.raises(PushRejected, match=r"pre-receive hook declined\); Not allowed to push to protected branch x$"):
         thread.push(thread.collect())
 
 
