@@ -40,7 +40,7 @@ class Launching:
         """Start the agent on this errand; raises `AgentLocked` or `LaunchFailed`. `session` is one to go on with."""
         wiring, thread = self.wiring, errand.thread
         briefing = brief(wiring, errand, terms, known=session is not None, temp_dir=str(place.tmp))
-        given = self._surroundings(errand, place)
+        given = self._surroundings(errand, place, guided=not terms.stranger)
         invocation = Invocation(
             program=self.program,
             session=session,
@@ -64,7 +64,7 @@ class Launching:
         )
         Thread.update(told_until=briefing.told_until).where(Thread.id == thread.id).execute(wiring.db)
 
-    def _surroundings(self, errand: Errand, place: Place) -> Surroundings:
+    def _surroundings(self, errand: Errand, place: Place, *, guided: bool) -> Surroundings:
         home = self.wiring.settings.home.resolve()
         config, models = home / "opencode.json", home / "models.json"
         names = self.wiring.settings.agent_env
@@ -75,6 +75,7 @@ class Launching:
             bot_name=identity.name,
             bot_email=identity.email,
             sandboxed=self.sandbox.kind == "bwrap",
+            guided=guided,
             config=config.read_text(encoding="utf-8") if config.is_file() else None,
             models=models if models.is_file() else None,
             extra={name: self.environ[name] for name in names if name in self.environ},

@@ -118,6 +118,8 @@ class Surroundings:
     sandboxed: bool
     config: str | None = None
     """Text of the administrator's opencode.json."""
+    guided: bool = True
+    """Whether the agent follows the AGENTS.md of the tree: not where anybody may have written it."""
     models: Path | None = None
     """The administrator's models.json, which replaces opencode's own catalogue."""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -158,7 +160,7 @@ def environment(given: Surroundings, program: Program) -> dict[str, str]:
         "LANG": "C.UTF-8",
         **_git(given.bot_name, given.bot_email),
         **_FLAGS,
-        "OPENCODE_CONFIG_CONTENT": json.dumps(policy(given.place, sandboxed=given.sandboxed)),
+        "OPENCODE_CONFIG_CONTENT": json.dumps(policy(given.place, sandboxed=given.sandboxed, guided=given.guided)),
         **({"OPENCODE_CONFIG": str(given.run_dir / _CONFIG)} if given.config else {}),
         **({"OPENCODE_MODELS_PATH": str(given.models)} if given.models else {}),
         **given.extra,
@@ -175,7 +177,7 @@ def read_only(given: Surroundings, program: Program) -> Sequence[Path]:
     return [*program.needs, *([given.models] if given.models else [])]
 
 
-def policy(place: Place, *, sandboxed: bool) -> dict[str, object]:
+def policy(place: Place, *, sandboxed: bool, guided: bool = True) -> dict[str, object]:
     """Our part of opencode's configuration, laid over the administrator's. Nothing in it is ever `ask`.
 
     An `ask` without a person ends opencode's run half-way with code 0. The permission rules are no boundary
@@ -187,7 +189,7 @@ def policy(place: Place, *, sandboxed: bool) -> dict[str, object]:
         "autoupdate": False,
         "share": "disabled",
         "snapshot": False,
-        "instructions": [str(place.tree / "AGENTS.md")],
+        "instructions": [str(place.tree / "AGENTS.md")] if guided else [],
         "permission": {
             "doom_loop": "deny",
             "question": "deny",

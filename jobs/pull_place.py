@@ -20,14 +20,16 @@ READING: Final = "reading"
 log: Final = logging.getLogger(__name__)
 
 
-def open_pull(workspace: Workspace, target: Target) -> Opened:
-    """Sets the place of `target` to the newest commit of the pull request that is its `issue`; `target.base` is the
-    branch that the pull request goes to. Files that git does not know stay. Raises as `Workspace.open` does.
+def open_pull(workspace: Workspace, target: Target, head: str | None = None) -> Opened:
+    """Sets the place of `target` to the newest commit of the pull request that is its `issue`, or to `head`, one that
+    was its newest before; `target.base` is the branch that the pull request goes to. Files that git does not know stay.
+    Raises as `Workspace.open` does.
     """
     mirror, place = Mirror(workspace.mirror(target)), workspace.place(target)
     with mirror.held() as held:
         fetch(held, target)
-        head = _head(held, target)
+        newest = _head(held, target)
+    head = head if head is not None and mirror.has(head) else newest
     fork = _fork(mirror, target, head)
     checkout.settle(place)
     if checkout.is_whole(place):

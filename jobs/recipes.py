@@ -66,13 +66,11 @@ class Recipes:
         self._workspace = workspace
 
     def target(self, forge: Forge, thread: Thread, job: Job) -> Target:
-        """Where the job works. Raises `GiteaError`; WorkspaceRefused where there is nothing to work on."""
+        """Where the job works. Raises `GiteaError`."""
         repo = thread.repo.name
         if not reads_pull(thread, job):
             return target_of(forge, thread, pulls.base_of(forge, thread))
         pull = forge.gitea.pull(repo, thread.issue)
-        if job.base == Recipe.REVIEW and pull.state == "closed" and not job.review:
-            raise WorkspaceRefused("The pull request is closed. Reopen it to have it reviewed.")
         return Target(
             server=thread.server,
             repo=repo,
@@ -85,10 +83,12 @@ class Recipes:
         )
 
     def open(self, errand: Errand) -> Opened:
-        """Make the job's place ready. What an earlier job handed over is taken away first."""
+        """Make the job's place ready. What an earlier job handed over is taken away first. A job that reads a pull
+        request reads the same commit in all its runs: the remarks of one are about it.
+        """
         db = self._wiring.db
         if reads_pull(errand.thread, errand.job):
-            opened = open_pull(self._workspace, errand.target)
+            opened = open_pull(self._workspace, errand.target, errand.job.head_sha)
         else:
             opened = self._workspace.open(errand.target)
             mine = Thread.id == errand.thread.id
@@ -116,6 +116,8 @@ class Recipes:
         job = ledger.job_of(self._wiring.db, errand.job.id)
         fork, head = job.base_sha or "", job.head_sha or ""
         pull = errand.forge.gitea.pull(errand.thread.repo.name, errand.thread.issue)
+        if job.base == Recipe.REVIEW and pull.state == "closed":
+            raise WorkspaceRefused("The pull request is closed. Reopen it to have it reviewed.")
         since = self._since(job) if job.base == Recipe.REVIEW else None
         spoken = any(ask.instructions.strip() for ask in ledger.asks_of(self._wiring.db, job.id))
         if since == head and not spoken:

@@ -32,15 +32,21 @@ def current(wiring: Wiring, forge: Forge, repo: Repo) -> RepoFile:
     """
     text = (forge.gitea.file(repo.name, PATH) or b"").decode(errors="replace")
     version = hashlib.sha256(text.encode()).hexdigest()
-    mine = Repo.id == repo.id
     try:
         read = parse(text)
     except RepoFileWrong as wrong:
         log.warning("repo=%s: %s is broken: %s", repo.name, PATH, wrong)
-        Repo.update(file_version=version, file_problem=str(wrong)).where(mine).execute(wiring.db)
+        _note(wiring, repo, file_version=version, file_problem=str(wrong))
         return kept(wiring, repo)
-    Repo.update(file_version=version, file_problem="", file_good=text).where(mine).execute(wiring.db)
+    _note(wiring, repo, file_version=version, file_problem="", file_good=text)
     return read
+
+
+def _note(wiring: Wiring, repo: Repo, **seen: str) -> None:
+    """Store what was seen where it is news: the file is read far more often than it changes."""
+    row = Repo.select().where(Repo.id == repo.id).get(wiring.db)
+    if any(getattr(row, name) != text for name, text in seen.items()):
+        Repo.update(**seen).where(Repo.id == repo.id).execute(wiring.db)
 
 
 def kept(wiring: Wiring, repo: Repo) -> RepoFile:

@@ -308,7 +308,7 @@ class World:
     def session_known(self, issue: int) -> bool:
         """Whether the table holds the agent's session of this issue."""
         with self.database() as database:
-            sql = "SELECT session FROM thread WHERE issue = ?"
+            sql = "SELECT coalesce(session, pull_session) FROM thread WHERE issue = ?"
             row = database.execute_sql(sql, (issue,)).fetchone()  # type: ignore[no-untyped-call]
         return bool(row and row[0])
 

@@ -125,6 +125,10 @@ def test_nothing_is_ever_asked(sandboxed: bool) -> None:
     assert set(policy["permission"]) >= {"doom_loop", "external_directory", "read", "question"}
 
 
+def test_what_anybody_may_have_written_guides_nobody() -> None:
+    assert opencode.policy(PLACE, sandboxed=True, guided=False)["instructions"] == []
+
+
 def test_without_a_sandbox_other_folders_are_forbidden() -> None:
     policy = json.loads(json.dumps(opencode.policy(PLACE, sandboxed=False)))
     assert policy["permission"]["external_directory"] == {"*": "deny", "/data/worktrees/one/tmp/**": "allow"}

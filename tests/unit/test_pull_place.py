@@ -68,6 +68,15 @@ def test_it_follows_the_head_and_drops_what_an_agent_left(thread: Thread, remote
     assert person_git("rev-parse", "HEAD", cwd=second.place.tree).strip() == head
 
 
+def test_a_job_stays_with_the_commit_it_began_with(thread: Thread, remote: GitRemote) -> None:
+    head = offer(remote, {"app.py": "print(9)\n"})
+    read(thread)
+    offer(remote, {"app.py": "print(10)\n"})
+    again = open_pull(thread.workspace, target(thread), head)
+    assert again.head_sha == head
+    assert (again.place.tree / "app.py").read_text() == "print(9)\n"
+
+
 def test_a_place_that_is_of_no_use_is_made_anew(thread: Thread, remote: GitRemote) -> None:
     head = offer(remote, {"app.py": "print(9)\n"})
     first = read(thread)
