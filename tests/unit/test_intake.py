@@ -172,9 +172,14 @@ def test_labels_that_ask_or_may_have_are_looked_at(names: tuple[str, ...]) -> No
     assert decided(labels(*names)) == Look("acme/app", 7, False)
 
 
-@pytest.mark.parametrize("names", [("bug",), ("kugetsu/done",), ("kugetsu/running", "priority/high")])
+@pytest.mark.parametrize("names", [("bug",), ("kugetsu/done",), ("kugetsu/running", "bug")])
 def test_labels_that_ask_for_nothing_are_ignored(names: tuple[str, ...]) -> None:
     assert decided(labels(*names)) == Ignore("none of the issue's labels asks for anything", "acme/app", 7)
+
+
+@pytest.mark.parametrize("names", [("priority/high",), ("kugetsu/queued", "priority/low")])
+def test_a_priority_is_looked_at_where_something_was_asked_before(names: tuple[str, ...]) -> None:
+    assert decided(labels(*names)) == Look("acme/app", 7, False, only_known=True)
 
 
 def test_a_look_says_whether_it_is_a_pull_request() -> None:

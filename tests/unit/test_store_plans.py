@@ -19,8 +19,8 @@ SMALL = {"repo", "intake", "sqlite_master"}
 """Tables of few rows, which may be read whole: a row for each repository that somebody asked in, and one."""
 
 
-PARTIAL = (["thread_due"], ["job_one_running"])
-"""Indexes that hold only what is due or runs."""
+PARTIAL = (["thread_due"], ["job_one_running"], ["job_completed"])
+"""Indexes that hold only what is due or runs; of what has completed, in their order, only the last are read."""
 
 
 @contextmanager
