@@ -36,7 +36,8 @@ READY, LOCKED = "ready", "locked"
 SHUTDOWN = "shutdown"
 """The reason of a stop that came as SIGTERM: the machine or the service manager ends everything."""
 
-# Agents and what they build give way to the service: a webhook must be answered within five seconds.
+# Agents and what they build give way to the service, and to the keeper that ends them: a webhook must be answered
+# within five seconds, a cancel within two.
 _NICENESS = 10
 _LOCK_PATIENCE_SECONDS = 2.0  # an ended keeper's last moments, and probes of `state_of`
 _STDERR_TAIL_BYTES = 4096
@@ -166,7 +167,8 @@ def _start(spec: KeeperSpec, lock: int) -> int:
 
 
 def _before_exec(keeper: int) -> None:
-    """In the agent's process: die with the keeper, leave no core files, be the first to go without memory."""
+    """In the agent's process: die with the keeper, leave no core files, be the first to go without memory, give way to the service."""
+    os.nice(_NICENESS)
     die_with_parent(signal.SIGKILL)
     if os.getppid() != keeper:
         os._exit(1)
@@ -248,7 +250,6 @@ def main(argv: Sequence[str]) -> int:
     if os.fork():
         os._exit(0)  # so that the keeper is nobody's child, and no zombie when it ends
     os.setsid()
-    os.nice(_NICENESS)
     run(Path(argv[0]))
     return 0
 

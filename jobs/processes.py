@@ -77,6 +77,7 @@ class Children:
             for pid in alive - signalled:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, number)
+                    os.setpriority(os.PRIO_PROCESS, pid, 0)  # only root may: what is to tidy up must get to run
             signalled |= alive if once else set()
             self._rest(0.01)
             self.reap()
