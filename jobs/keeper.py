@@ -167,7 +167,7 @@ def _start(spec: KeeperSpec, lock: int) -> int:
 
 
 def _before_exec(keeper: int) -> None:
-    """In the agent's process: die with the keeper, leave no core files, be the first to go without memory, give way to the service."""
+    """In the agent's process: give way, die with the keeper, leave no core files, go first without memory."""
     os.nice(_NICENESS)
     die_with_parent(signal.SIGKILL)
     if os.getppid() != keeper:
