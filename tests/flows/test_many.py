@@ -25,9 +25,11 @@ def test_sixty_labels_and_three_slots(make_world: MakeWorld) -> None:
     first = [world.issue(f"Number {number}", f"stub: wait go\nstub: write f{number}.txt x") for number in range(SLOTS)]
     rest = [world.issue(f"Number {number}", f"stub: write f{number}.txt x") for number in range(SLOTS, ISSUES)]
     issues = [*first, *rest]
-    for issue in issues:
+    for issue in first:
         world.label(issue, "kugetsu/code")
     world.wait_for_agents(SLOTS)
+    for issue in rest:
+        world.label(issue, "kugetsu/code")
     world.wait_until(lambda: all(world.labels(issue) == ["kugetsu/queued"] for issue in rest), "the rest queued", LIMIT)
     for issue in first:
         world.let_go(issue, "go")
