@@ -241,12 +241,12 @@ def follow(
         leaving.wait(poll)
 
 
-def version(program: Program, sandbox: Sandbox) -> str:
+def version(program: Program, sandbox: Sandbox, scratch: Path) -> str:
     """What the agent program calls itself, such as `opencode 1.18.33`; empty when it does not say.
 
-    Starts it, in a sandbox and a place of its own, which takes about a second.
+    Starts it, in a sandbox and a place of its own below `scratch`, which takes about a second.
     """
-    with tempfile.TemporaryDirectory(prefix="kugetsu-") as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         place, argv = Place.at(Path(folder).resolve()), [*program.argv, "--version"]
         try:
             ended = sandbox.run_inside(place, None, argv, _VERSION_SECONDS, read_only=program.needs)

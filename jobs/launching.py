@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import agent, opencode
+from jobs import agent, opencode, presence
 from jobs.agent import Limits, RunSpec
 from jobs.briefing import brief
 from jobs.opencode import Invocation, Program, Surroundings
@@ -34,7 +34,8 @@ class Launching:
     @cached_property
     def agent_name(self) -> str:
         """What `program` is, such as "opencode 1.18.33". Asking it takes a second or more of processor time."""
-        return agent.version(self.program, self.sandbox) or self.program.name
+        scratch = presence.folder_of(self.wiring.settings.home, self.wiring.worker)
+        return agent.version(self.program, self.sandbox, scratch) or self.program.name
 
     def launch(self, errand: Errand, place: Place, mirror: Path, terms: Terms, *, session: str | None) -> None:
         """Start the agent on this errand; raises `AgentLocked` or `LaunchFailed`. `session` is one to go on with."""
