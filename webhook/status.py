@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from peewee import Database, fn
 
-from models import store
+from models import limits, store
 from models.moves import Outcome, State
 from models.settings import Settings
-from models.tables import Delivery, Intake, Job, Repo, Server, Worker
+from models.tables import Delivery, Job, Repo, Server, Worker
 from webhook.health import SILENT, what_is_missing
 
 Value = str | int | float | bool | None
@@ -28,6 +28,7 @@ class Status(TypedDict):
     gitea: dict[str, dict[str, Value]]
     agent: dict[str, Value]
     sandbox: dict[str, Value]
+    storage: NotRequired[dict[str, Value]]
 
 
 def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, int]) -> Status:
@@ -64,13 +65,14 @@ def rfc3339(seconds: float | None) -> str | None:
 
 
 def _capacity(db: Database, jobs: Mapping[str, int]) -> dict[str, Value]:
-    intake = Intake.select().where(Intake.id == 1).get(db)
+    intake = limits.of(db)
+    why = limits.why_nothing_starts(intake)
     return {
         "limit": intake.capacity,
         "running": jobs[State.RUNNING],
         "queued": jobs[State.QUEUED],
-        "paused": intake.paused,
-        "reason": intake.reason,
+        "paused": why is not None,
+        "reason": why or "",
     }
 
 
