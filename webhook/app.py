@@ -221,7 +221,8 @@ class Bots:
         until, person = self._known.get(server, (0.0, None))
         if time.monotonic() >= until:
             person = await run_in_threadpool(self._look_up, server)
-            self._known[server] = (time.monotonic() + BOT_KNOWN_FOR, person)
+            if person is not None:  # else a mention would go unheard long after a worker has learnt who we are
+                self._known[server] = (time.monotonic() + BOT_KNOWN_FOR, person)
         return person
 
     def _look_up(self, server: str) -> Person | None:
