@@ -17,12 +17,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from models import store
+from models import payloads, store
 from models.events import Person
 from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, Settings, repo_allowed
 from models.store import Incoming, NewDelivery
-from webhook import body, payloads, signature
+from webhook import body, signature
 from webhook.admin import Admin
 from webhook.health import Health
 from webhook.jobs import Jobs
