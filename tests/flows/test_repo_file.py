@@ -1,6 +1,5 @@
 """`.kugetsu.toml` on the default branch: recipes of the repository's own, and what it allows, forbids and prefers."""
 
-
 from tests.world import READER, WRITER, World
 
 AUDIT = """
