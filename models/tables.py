@@ -13,6 +13,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     Check,
+    CompositeKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -321,5 +322,17 @@ class Move(Model):
         table_name = "move"
 
 
-TABLES: tuple[type[Model], ...] = (Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Move)
+class Tally(Model):
+    """One figure that only grows, see `models.tally`. `labels` is JSON, its keys sorted."""
+
+    name = TextField()
+    labels = TextField()
+    value = DoubleField(default=0.0)
+
+    class Meta:
+        table_name = "tally"
+        primary_key = CompositeKey("name", "labels")
+
+
+TABLES: tuple[type[Model], ...] = (Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Move, Tally)
 """All of them, in an order in which they can be created."""

@@ -26,6 +26,7 @@ from webhook import body, signature
 from webhook.admin import Admin
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.metrics import Metrics
 from webhook.steering import Steering
 from webhook.writer import CannotStore, Writer
 
@@ -80,6 +81,7 @@ def create_app(wiring: Wiring) -> Starlette:
     health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.alive)
     jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
     admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused)
+    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -87,6 +89,7 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/webhook/{server}", receiver.receive, methods=["POST"]),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
+            Route("/metrics", metrics.page),
             Route("/admin/status", admin.status),
             Route("/admin/jobs", jobs.list),
             Route("/admin/jobs/{job:int}", jobs.one),
