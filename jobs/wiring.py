@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from peewee import Database
 
@@ -16,9 +15,7 @@ from models.settings import Settings
 
 @dataclass(frozen=True)
 class Wiring:
-    """`worker` is this worker's name in the tables, `clock` gives seconds since the epoch; `stopping` is set once this
-    worker is to end.
-    """
+    """`worker` is this worker's name in the tables, `clock` gives seconds since the epoch."""
 
     settings: Settings
     db: Database
@@ -27,4 +24,3 @@ class Wiring:
     redactor: Redactor
     worker: str
     clock: Callable[[], float]
-    stopping: threading.Event = field(default_factory=threading.Event)
