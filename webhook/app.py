@@ -27,6 +27,7 @@ from webhook.admin import Admin
 from webhook.deliveries import Deliveries
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.metrics import Metrics
 from webhook.steering import Steering
 from webhook.writer import CannotStore, Writer
 
@@ -82,6 +83,7 @@ def create_app(wiring: Wiring) -> Starlette:
     deliveries = Deliveries(wiring.settings, wiring.database)
     jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
     admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, health)
+    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -89,6 +91,7 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/webhook/{server}", receiver.receive, methods=["POST"]),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
+            Route("/metrics", metrics.page),
             Route("/admin/status", admin.status),
             Route("/admin/jobs", jobs.list),
             Route("/admin/jobs/{job:int}", jobs.one),
