@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from jobs.redact import Redactor, secrets_of
+from jobs.known_secrets import secrets_of
+from jobs.redact import Redactor
 from models.settings import Settings
 
 
@@ -36,10 +37,10 @@ class _Redacted(logging.Formatter):
         return msgspec.json.encode(said).decode()
 
 
-def set_up_logging(settings: Settings) -> None:
+def set_up_logging(settings: Settings, environ: Mapping[str, str]) -> None:
     """Log to standard error, from `settings.log_level` up, as text or JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacted(secrets_of(settings), as_json=settings.log_format == "json"))
+    handler.setFormatter(_Redacted(secrets_of(settings, environ), as_json=settings.log_format == "json"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "huey", "peewee", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
