@@ -27,8 +27,7 @@ class _Redacted(logging.Formatter):
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._json(record) if self._as_json else super().format(record)
-        return self._redactor.clean(line)
+        return self._json(record) if self._as_json else self._redactor.clean(super().format(record))
 
     def _json(self, record: logging.LogRecord) -> str:
         said: dict[str, object] = {
@@ -40,7 +39,8 @@ class _Redacted(logging.Formatter):
         said |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(said).decode()
+        clean = {name: self._redactor.clean(text) if isinstance(text, str) else text for name, text in said.items()}
+        return msgspec.json.encode(clean).decode()
 
 
 def set_up_logging(settings: Settings, environ: Mapping[str, str]) -> None:
