@@ -11,7 +11,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tests.crash import looks, probes
@@ -56,6 +56,11 @@ class Step:
         return f"{self.name} #{self.number}"
 
     @property
+    def writes(self) -> bool:
+        """Whether it changes something on Gitea."""
+        return self.is_request and not self.name.startswith("GET ") and not self.name.endswith("git-upload-pack")
+
+    @property
     def is_request(self) -> bool:
         """Whether it is a request to Gitea, which is stopped there; the rest stops by itself."""
         return " /" in self.name
@@ -67,6 +72,8 @@ class Point:
 
     step: Step
     when: When
+    mark: str = field(default="", compare=False)
+    """Of what was stored here when it was passed; empty where nobody looked."""
 
     def __str__(self) -> str:
         return f"{self.when} {self.step}"
@@ -90,16 +97,16 @@ class Run:
         for half in HALVES:
             self.parts.start(half, probe=str(self._probe), **tricks)
 
-    def record(self) -> list[Step]:
-        """Go along it undisturbed; every step, in order."""
+    def record(self) -> list[Point]:
+        """Go along it undisturbed; every point, in order."""
         self._aim("")
         first = len(self.gitea.requests)
         self._begin()
         self._drive(self._told, "the run to be told")
         self.gitea.settle()
-        steps = self._steps(self.gitea.requests[first:])
+        points = self._points(self.gitea.requests[first:])
         self._tidy()
-        return steps
+        return points
 
     def kill_at(self, point: Point, victims: Sequence[str], *, patience: float = LIMIT, **tricks: object) -> Look:
         """Go along it, kill the victims at the point, start them anew, and look at what is there in the end.
@@ -193,24 +200,31 @@ class Run:
         for delivery in [item for item in self.gitea.deliveries if item.hook is self._hook and not item.ok]:
             self.gitea.redeliver(delivery)
 
-    def _steps(self, requests: Sequence[Exchange]) -> list[Step]:
-        """All that was done, in order, numbered by name."""
+    def _points(self, requests: Sequence[Exchange]) -> list[Point]:
+        """Both sides of all that was done, in order."""
         notes = [json.loads(line) for line in (self._probe / probes.PASSED).read_text().splitlines()]
-        asked = [_named(note["name"], self.repo) for note in notes if note["kind"] == "request"]
-        by = dict(zip(_numbers(asked), [note["by"] for note in notes if note["kind"] == "request"], strict=True))
         claimed = min(note["time"] for note in notes if note["by"].startswith("job-"))
-        requested = [_named(f"{item.method} {item.path}", self.repo) for item in requests]
-        done = [(item.began, *at) for item, at in zip(requests, _numbers(requested), strict=True)]
-        commands = {note["name"]: note["time"] for note in reversed(notes) if note["kind"] == "command"}
-        done += [
-            (when, name, int(number)) for text, when in commands.items() for name, _, number in [text.rpartition(" ")]
-        ]
-        return [
-            Step(
-                name, number, agent=claimed < when < self._begun and by.get((name, number), "job-").startswith("Worker")
-            )
-            for when, name, number in sorted(done)
-        ]
+        counts: Counter[str] = Counter()
+        found: dict[Point, tuple[float, str]] = {}
+        for note in notes:
+            name, number = self._step(note, counts)
+            agent = claimed < note["time"] < self._begun and note["kind"] == "request" and "job-" not in note["by"]
+            found.setdefault(Point(Step(name, number, agent), note["when"]), (note["time"], note["mark"]))
+        for item in requests:
+            name = _named(f"{item.method} {item.path}", self.repo)
+            if ".git/" in name:
+                counts[name] += 1
+                for when in WHENS:
+                    found[Point(Step(name, counts[name]), when)] = (item.began, "")
+        return [replace(point, mark=mark) for point, (_, mark) in sorted(found.items(), key=lambda item: item[1][0])]
+
+    def _step(self, note: dict[str, str], counts: Counter[str]) -> tuple[str, int]:
+        if note["kind"] == "command":
+            name, _, number = note["name"].rpartition(" ")
+            return name, int(number)
+        name = _named(note["name"], self.repo)
+        counts[name] += note["when"] == "before"
+        return name, counts[name]
 
     def _tidy(self) -> None:
         """Make room: a look at the disk is a look at this run alone."""
@@ -234,11 +248,14 @@ def _pattern(name: str, repo: str) -> str:
     return f"{method} (/api/v1)?" + re.sub(r"\bN\b", r"\\d+", plain)
 
 
-def _numbers(names: Sequence[str]) -> list[tuple[str, int]]:
-    """Each name with how many of it there have been."""
-    counts: Counter[str] = Counter()
-    found = []
-    for name in names:
-        counts[name] += 1
-        found.append((name, counts[name]))
+def distinct(points: Sequence[Point]) -> list[Point]:
+    """Those that a kill can tell apart: of points in a row between which nothing was stored, here or on Gitea, the
+    first. What is killed leaves only what is stored.
+    """
+    found: list[Point] = []
+    last, changed = "", True
+    for point in points:
+        if changed or not point.mark or point.mark != last:
+            found.append(point)
+        last, changed = point.mark, point.when == "before" and point.step.writes
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.crash.forkserver import ForkServer
-from tests.crash.golden import LIMIT, NotReached, Point, Run, Step
+from tests.crash.golden import LIMIT, NotReached, Point, Run
 from tests.crash.looks import Look
 from tests.crash.parts import AGENTS, HALVES, Parts
 from tests.fakes.gitea import FakeGitea
@@ -53,8 +53,8 @@ class Matrix:
         self._number = 0
         self._lock = threading.Lock()
 
-    def record(self) -> list[Step]:
-        """The steps of the golden path."""
+    def record(self) -> list[Point]:
+        """The points of the golden path."""
         with ForkServer() as forks, _Lane(self._next_folder(), forks) as lane:
             return lane.record(self._next())
 
@@ -118,7 +118,7 @@ class _Lane:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def record(self, number: int) -> list[Step]:
+    def record(self, number: int) -> list[Point]:
         return self._run(number).record()
 
     def kill(self, number: int, case: Case, *, patience: float, tricks: dict[str, Any]) -> Look:

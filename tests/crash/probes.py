@@ -1,4 +1,4 @@
-"""What a fork of Kugetsu does for the tests beside its work: it stops where they want it killed, or leaves a safety out.
+"""What a fork of Kugetsu does for the tests beside its work: it stops where they want it killed, or lacks a safety.
 
 A point is a git command, or the storing of deliveries, before or after its effect. The processes and the shell scripts
 inside the sandbox read in `target` at which point to stop; there they make the file `reached` and wait for `go`, or for
@@ -6,11 +6,14 @@ their end. What they pass is noted in `passed`. Requests to Gitea are stopped by
 """
 
 import json
+import os
+import sqlite3
 import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -77,8 +80,8 @@ def _without_sweep() -> None:
 
 def _without_look() -> None:
     """Nothing of our own is ever found on Gitea."""
-    Gitea.find_comment = _nothing  # type: ignore[method-assign]
-    Gitea.open_pull = _nothing  # type: ignore[method-assign]
+    Gitea.find_comment = _nothing  # type: ignore[method-assign, assignment]
+    Gitea.open_pull = _nothing  # type: ignore[method-assign, assignment]
 
 
 def _nothing(*_: object) -> None:
@@ -95,6 +98,7 @@ class Probe:
         self.folder = folder
         self._counts: Counter[str] = Counter()
         self._repo = ""
+        self._database: sqlite3.Connection | None = None
         self._lock = threading.Lock()
 
     def at(self) -> tuple[str, str]:
@@ -110,40 +114,68 @@ class Probe:
         repo, at = self.at()
         if not repo or repo not in about:
             return act()
-        name = self._passed(repo, what)
-        if at == f"{name} before":
-            self._wait()
-        done = act()
-        if at == f"{name} after":
-            self._wait()
+        name = self._numbered(repo, what)
+        for when in ("before", "after"):
+            if when == "after":
+                done = act()
+            if not at:
+                self.note("command", name, when)
+            elif at == f"{name} {when}":
+                self._wait()
         return done
 
-    def _passed(self, repo: str, what: str) -> str:
+    def around_request(self, asked: str, act: Callable[[], T]) -> T:
+        """Send a request to Gitea, which stops it where it is wanted."""
+        if self.at()[1]:
+            return act()
+        self.note("request", asked, "before")
+        done = act()
+        self.note("request", asked, "after")
+        return done
+
+    def _numbered(self, repo: str, what: str) -> str:
         with self._lock:
             if repo != self._repo:
                 self._repo, self._counts = repo, Counter()
             self._counts[what] += 1
-            name = f"{what} {self._counts[what]}"
-        self.note("command", name, time.monotonic())
-        return name
-
-    def note(self, kind: str, name: str, when: float) -> None:
-        """Write down what was passed, and which thread did."""
-        line = json.dumps({"kind": kind, "name": name, "time": when, "by": threading.current_thread().name})
-        with (self.folder / PASSED).open("a") as notes:
-            notes.write(line + "\n")
+            return f"{what} {self._counts[what]}"
 
     def _wait(self) -> None:
         (self.folder / REACHED).touch()
         while not (self.folder / GO).exists():
             time.sleep(POLL)
 
-    def note_inside(self, passed: Path, began: float) -> None:
-        """Take over what a script inside the sandbox has passed."""
+    def note(self, kind: str, name: str, when: str, mark: str | None = None) -> None:
+        """Write down what was passed, which thread did, and what was stored by then."""
+        mark = self._stored() if mark is None else mark
+        by = threading.current_thread().name
+        line = {"kind": kind, "name": name, "when": when, "time": time.monotonic(), "by": by, "mark": mark}
+        with self._lock, (self.folder / PASSED).open("a") as notes:
+            notes.write(json.dumps(line) + "\n")
+
+    def note_inside(self, passed: Path) -> None:
+        """Take over what a script inside the sandbox has passed: nobody looked at what was stored meanwhile."""
         counts: Counter[str] = Counter()
         for word in passed.read_text().split():
             counts[word] += 1
-            self.note("command", f"inside {word} {counts[word]}", began)
+            for when in ("before", "after"):
+                self.note("command", f"inside {word} {counts[word]}", when, mark="")
+
+    def _stored(self) -> str:
+        """A mark of all that outlives this process here: it changes with every commit and every file."""
+        with self._lock:
+            if self._database is None:
+                path = Path(os.environ["KUGETSU_HOME"]) / "kugetsu.db"
+                self._database = sqlite3.connect(path, check_same_thread=False)
+            version = self._database.execute("PRAGMA data_version").fetchone()[0]
+        return f"{version} {hash(tuple(self._files()))}"
+
+    def _files(self) -> Iterator[tuple[str, int, int]]:
+        for name in ("worktrees", "repos", "jobs"):
+            for folder, _, files in os.walk(Path(os.environ["KUGETSU_HOME"]) / name):
+                for path in (Path(folder), *(Path(folder) / file for file in files if file != PASSED)):
+                    with suppress(FileNotFoundError):
+                        yield str(path), path.stat().st_mtime_ns, path.stat().st_size
 
 
 def _stop_at_points(probe: Probe) -> None:
@@ -157,9 +189,9 @@ def _stop_at_points(probe: Probe) -> None:
         _, at = probe.at()
         wanted = at.removeprefix("inside ") if at.startswith("inside ") else ""
         shell = _SHELL.format(reached=REACHED, go=GO, passed=PASSED, at=wanted)
-        began = time.monotonic()
         done = script(self, shell + text, args, author)
-        probe.note_inside(self.place.tmp / PASSED, began)
+        if not at:
+            probe.note_inside(self.place.tmp / PASSED)
         return done
 
     def accept_at_point(db: Any, items: Sequence[Any]) -> list[Any]:
@@ -167,8 +199,7 @@ def _stop_at_points(probe: Probe) -> None:
         return probe.around("store", about, lambda: accept(db, items))
 
     def exchange_noted(self: GiteaHttp, asked: str, request: Any) -> Any:
-        probe.note("request", asked, time.monotonic())
-        return exchange(self, asked, request)
+        return probe.around_request(asked, lambda: exchange(self, asked, request))
 
     git._wait = wait_at_point
     GiteaHttp._exchange = exchange_noted  # type: ignore[method-assign]
