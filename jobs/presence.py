@@ -56,8 +56,8 @@ def _locked(path: Path) -> IO[str]:
 
 
 def is_gone(home: Path, host: str, name: str) -> bool:
-    """Whether the worker `name` of `host` is known to have ended. A lock file that is here says so of any host: a
-    container that was made anew has another name. Without one nothing is known of another host: there the lease decides.
+    """Whether the worker `name` of `host` is known to have ended. A lock file that is here says so of any host, since
+    a container that was made anew has another name. Without one nothing is known of another host: the lease decides.
     """
     try:
         with _lock_path(home, name).open("r") as file:
@@ -70,7 +70,7 @@ def is_gone(home: Path, host: str, name: str) -> bool:
 
 
 def gone(home: Path, db: Database) -> list[str]:
-    """The workers that are gone and have left something of themselves: a row, or a file where they never came so far."""
+    """The workers that are gone and have left something of themselves: a row, or a file where they had none yet."""
     known = {worker.name: worker.host for worker in Worker.select().execute(db)}
     left = (path.name.removesuffix(".lock") for path in (home / "workers").iterdir())
     here = dict.fromkeys(left, socket.gethostname())

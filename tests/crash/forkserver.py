@@ -1,4 +1,4 @@
-"""`kugetsu web` and `kugetsu worker` as processes of their own that start at once, for tests that kill them by hundreds.
+"""`kugetsu web` and `kugetsu worker` as processes that start at once, for tests that kill them by hundreds.
 
 A start costs a second of processor time, nearly all of it imports. So one process imports everything and forks: what it
 forks is a process like any other, with an environment, a session and a log of its own, and runs the command line.

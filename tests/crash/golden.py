@@ -146,14 +146,14 @@ class Run:
 
     def _drive(self, until: Callable[[], bool], what: str, patience: float = LIMIT) -> None:
         """Wait; meanwhile let the agent go once it lives and Gitea has been told so."""
-        end = time.monotonic() + patience
+        end, begin = time.monotonic() + patience, self._place / "tmp" / "begin"
         while not until():
-            if self._agent_lives() and not self._wants_desk():
-                (self._place / "tmp" / "begin").touch()
-                self._begun = min(self._begun, time.monotonic())
-            assert time.monotonic() < end, (
-                f"waited {patience:g} s for {what}\n{self.gitea.story()}\n{self.parts.logs()}"
-            )
+            if not begin.exists() and self._agent_lives() and not self._wants_desk():
+                begin.touch()
+                self._begun = time.monotonic()
+            if time.monotonic() > end:
+                told = f"{self.gitea.story()}\n{self.parts.logs()}"
+                raise AssertionError(f"waited {patience:g} s for {what}\n{told}")
             time.sleep(POLL)
 
     def _agent_lives(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Final, Self
 from tests.crash.parts import BOT, Parts
 from tests.fakes.gitea import FakeGitea
 
+TRAILER: Final = re.compile(r"^Kugetsu-Job: (\d+)$", re.MULTILINE)
 MARKER: Final = re.compile(r"<!-- kugetsu job=(\d+) part=([\w-]+) -->")
 PASSING: Final = ("+making-", "+damaged", "+gone")
 """What names of folders say that are on their way to be or not to be."""
@@ -40,12 +41,14 @@ class Look:
         return "\n".join(f"{kind}: {text}" for kind, texts in named for text in texts) or "all is well"
 
 
-def at_issue(gitea: FakeGitea, repo: str, issue: int, *, lines: Iterable[str], jobs: int = 1) -> Look:
+def at_issue(gitea: FakeGitea, repo: str, issue: int, *, lines: Iterable[str] = (), jobs: int = 1) -> Look:
     """Of an issue on which so many jobs have each added one of `lines` to app.py: one pull request, a comment that
-    follows and one that closes for each job, the label `kugetsu/done`, a branch of one commit a job on the first one.
+    follows and one that closes for each job, the label `kugetsu/done`, a branch of at most one commit a job on the
+    first one.
     """
     look, where, branch = Look(), f"{repo}#{issue}", f"kugetsu/issue-{issue}"
-    _count(look, len(gitea.pulls_of(repo)), 1, f"{where}: pull requests")
+    pulls = [pull for pull in gitea.pulls_of(repo) if pull.pull and pull.pull.head_branch == branch]
+    _count(look, len(pulls), 1, f"{where}: pull requests")
     said = Counter(found.group(0) for found in map(MARKER.search, _texts(gitea, repo, issue)) if found)
     parts = Counter(MARKER.sub(r"\2", marker) for marker in said)
     for part in ("live", "result"):
@@ -63,10 +66,11 @@ def at_issue(gitea: FakeGitea, repo: str, issue: int, *, lines: Iterable[str], j
 
 def _look_at_branch(look: Look, gitea: FakeGitea, repo: str, branch: str, jobs: int) -> None:
     commits = gitea.log(repo, branch)
-    ours = [commit for commit in commits if "Kugetsu-Job: " in commit.message]
-    _count(look, len(ours), jobs, f"{repo} {branch}: commits of ours")
+    ours = Counter(job for commit in commits for job in TRAILER.findall(commit.message))
+    _count(look, len(ours), min(len(ours), jobs) or 1, f"{repo} {branch}: jobs with a commit")
+    look.doubled += [f"{repo} {branch}: {times} commits of job {job}" for job, times in ours.items() if times > 1]
     merges = gitea.forge.state.repo(repo).git.count("--merges", f"refs/heads/{branch}")
-    if merges or len(commits) != len(ours) + 1:
+    if merges or len(commits) != ours.total() + 1:
         look.doubled.append(f"{repo} {branch} is no single chain: {[commit.message for commit in commits]}")
 
 
@@ -79,8 +83,10 @@ def _count(look: Look, found: int, wanted: int, what: str) -> None:
         (look.lost if found < wanted else look.doubled).append(f"{what}: {found}, not {wanted}")
 
 
-def at_home(parts: Parts, places: Iterable[str]) -> Look:
-    """Of the disk and the processes, once all work is over: `places` are the names of the places that may be there."""
+def at_home(parts: Parts, places: Iterable[str], *, workers: int = 1) -> Look:
+    """Of the disk and the processes, once all work is over: `places` are the names of the places that may be there,
+    `workers` is how many live.
+    """
     look, home, wanted = Look(), parts.home, set(places)
     look.strays += [f"process {pid}: {_command(pid)}" for pid in parts.others()]
     look.strays += [f"{path}" for path in _leavings(home)]
@@ -89,8 +95,8 @@ def at_home(parts: Parts, places: Iterable[str]) -> Look:
     found = {path.parent.name for path in home.glob("worktrees/*/tree")}
     look.strays += [f"worktrees/{name}" for name in found - wanted]
     look.lost += [f"worktrees/{name} is not there" for name in wanted - found]
-    if len(workers := list(home.glob("workers/*.lock"))) > 1:
-        look.strays.append(f"{[path.name for path in workers]} of one worker")
+    if len(present := sorted(path.name for path in home.glob("workers/*.lock"))) > workers:
+        look.strays.append(f"of {workers} workers: {present}")
     return look
 
 

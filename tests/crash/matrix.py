@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tests.crash.forkserver import ForkServer
 from tests.crash.golden import LIMIT, NotReached, Point, Run
 from tests.crash.looks import Look
-from tests.crash.parts import AGENTS, HALVES, Parts
+from tests.crash.parts import EVERYTHING, HALVES, Parts
 from tests.fakes.gitea import FakeGitea
 
 LANES: Final = 3
@@ -22,7 +22,7 @@ LANES: Final = 3
 TRIES: Final = 3
 """How often a run may end without having come to its point, which a step of the ticker's more or less can do."""
 
-ALL: Final = (*HALVES, *AGENTS)
+ALL: Final = (*HALVES, *EVERYTHING)
 VICTIMS: Final = {"worker": ("worker",), "web": ("web",), "keeper": ("keeper",), "agent": ("agent",), "all": ALL}
 
 
@@ -109,7 +109,7 @@ class _Lane:
         self._root, self._forks = root, forks
         self._stack = ExitStack()
 
-    def __enter__(self) -> _Lane:
+    def __enter__(self) -> Self:
         self._gitea = self._stack.enter_context(FakeGitea(self._root / "gitea"))
         self._parts = Parts(self._root, self._gitea, self._forks)
         self._stack.callback(self._parts.stop)

@@ -19,7 +19,8 @@ from tests.fakes import stub
 from tests.fakes.gitea import FakeGitea
 
 HALVES: Final = ("web", "worker")
-AGENTS: Final = ("keeper", "agent")
+EVERYTHING: Final = ("keeper", "agent", "child")
+"""What lives beside the halves."""
 SECRET: Final = "a-secret-of-the-webhook"
 BOT, WRITER = "kugetsu", "ada"
 PATIENCE: Final = 60.0
@@ -57,46 +58,47 @@ class Parts:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self, half: str, **tricks: Any) -> None:
-        """Start `web` or `worker` where it does not run; a web half listens when this returns."""
+        """Start `web`, `worker`, or one of several such as `worker2`, where it does not run; a web half listens when
+        this returns.
+        """
         if half in self._pids:
             return
-        self._pids[half] = self._forks.start(half, self._environ, self.root / f"{half}.log", tricks)
+        command = half.rstrip("0123456789")
+        self._pids[half] = self._forks.start(command, self._environ, self.root / f"{half}.log", tricks)
         if half == "web":
             self.wait_for(self._listens, "the HTTP side to listen")
 
-    def kill(self, *victims: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Kill these parts at one stroke, and wait until none of them lives. The others go on."""
-        agents = [pid for victim in victims if victim in AGENTS for pid in self.agents(victim)]
-        halves = [self._pids.pop(victim) for victim in victims if victim in self._pids]
-        for pid in [*halves, *agents]:
+    def kill(self, *victims: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Kill these parts at one stroke, and wait until none of them lives; how many processes that were. The others
+        go on.
+        """
+        halves = [self._pids[victim] for victim in victims if victim in self._pids]
+        others = [pid for victim in victims if victim in EVERYTHING for pid in self.others(victim)]
+        for pid in [*halves, *others]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+        self._pids = {half: pid for half, pid in self._pids.items() if pid not in halves}
         for pid in halves:
             forkserver.end(pid, number)
-        self.wait_for(lambda: not any(map(processes.Identity.of, agents)), "the agents to have ended")
+        self.wait_for(lambda: not any(map(processes.Identity.of, others)), "the victims to have ended")
+        return len(halves) + len(others)
 
     def stop(self) -> None:
         """Kill everything that still runs."""
-        self.kill(*HALVES)
-        self.wait_for(lambda: not self._kill_strays(), "every process to be gone")
+        self.wait_for(lambda: not self.kill(*self._pids, *EVERYTHING), "every process to be gone")
         if self._database is not None:
             self._database.close()
 
-    def _kill_strays(self) -> list[int]:
-        found = self.others()
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return found
-
-    def agents(self, what: str) -> list[int]:
-        """The keepers, or the processes of agents, that live now."""
-        return [pid for pid in self.others() if _is_keeper(pid) == (what == "keeper")]
-
-    def others(self) -> list[int]:
-        """All processes of this installation but its halves and what is below these: keepers, agents, strays."""
-        below = {pid for half in self._pids.values() for pid in (half, *processes.descendants(half))}
-        return [pid for pid in _all_processes() if pid not in below and _mentions(pid, str(self.home))]
+    def others(self, what: str = "") -> list[int]:
+        """The processes of this installation that live now and are no halves of it: `keeper`, `agent`, or `child`, a
+        half's own; without a word keepers, agents and strays.
+        """
+        below = {pid for half in self._pids.values() for pid in processes.descendants(half)}
+        if what == "child":
+            return sorted(below)
+        mine = [pid for pid in _all_processes() if _mentions(pid, str(self.home))]
+        outside = [pid for pid in mine if pid not in below and pid not in self._pids.values()]
+        return [pid for pid in outside if not what or _is_keeper(pid) == (what == "keeper")]
 
     def ask(self, question: str, *values: str | int) -> int:
         """The one number that a query of the service's database gives."""
@@ -128,7 +130,7 @@ def _free_port() -> int:
     (proc(5), ip_local_port_range).
     """
     while True:
-        port = random.randint(20000, 32000)
+        port = random.randint(20000, 32000)  # noqa: S311 - no secret
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

@@ -61,13 +61,17 @@ def one_context() -> ssl.SSLContext:
 
 
 def arm(tricks: Mapping[str, Any]) -> None:
-    """Change this process: `probe` is the folder of its points, `without` names safeties to leave out."""
+    """Change this process: `probe` is the folder of its points, `without` names safeties to leave out, and one that is
+    `tireless` never gives a job up.
+    """
     runner.FIRST_PAUSE_SECONDS = PAUSE
     # Half of what a start costs, and nothing that comes of it differs from one start to the next.
     ssl.create_default_context = one_context  # type: ignore[assignment]
     launching.Launching.agent_name = "stub_agent.py"  # type: ignore[assignment]
     for name in tricks.get("without", ()):
         _WITHOUT[name]()
+    if tricks.get("tireless"):
+        runner.MAX_CRASHES = 1000
     if folder := tricks.get("probe"):
         _stop_at_points(Probe(Path(folder)))
         _one_after_the_other()
@@ -75,7 +79,7 @@ def arm(tricks: Mapping[str, Any]) -> None:
 
 def _without_sweep() -> None:
     """What others left is never taken up."""
-    WorkerProcess._sweep = _nothing  # type: ignore[method-assign]
+    WorkerProcess._sweep = _nothing  # type: ignore[method-assign, assignment]
 
 
 def _without_look() -> None:

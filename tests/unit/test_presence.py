@@ -1,7 +1,9 @@
 """Who lives, who is gone, and what those leave behind."""
 
+import fcntl
 import socket
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from peewee import SqliteDatabase
@@ -65,15 +67,15 @@ def test_of_another_host_nothing_is_known(tmp_path: Path, db: SqliteDatabase) ->
 
 
 def test_a_lock_that_was_taken_for_a_dead_ones_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flock, removed = presence.fcntl.flock, []
+    flock, removed = fcntl.flock, list[Path]()
 
-    def flock_after_removal(file: object, how: int) -> None:
+    def flock_after_removal(file: TextIO, how: int) -> None:
         if not removed:
             removed.extend((tmp_path / "workers").glob("*.lock"))
             removed[0].unlink()
-        flock(file, how)  # type: ignore[arg-type]
+        flock(file, how)
 
-    monkeypatch.setattr(presence.fcntl, "flock", flock_after_removal)
+    monkeypatch.setattr(fcntl, "flock", flock_after_removal)
     with Presence(tmp_path) as worker:
         monkeypatch.undo()
         assert not presence.is_gone(tmp_path, worker.host, worker.name)
