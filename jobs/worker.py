@@ -17,6 +17,7 @@ from jobs.launching import Launching
 from jobs.outgoing import commit_words
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
+from jobs.reconcile import Reconciler
 from jobs.redact import Redactor, secrets_of
 from jobs.report import Reporter
 from jobs.runner import Runner
@@ -34,7 +35,6 @@ TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 POSITIONS_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
-CHECK_SECONDS = 60.0
 STOP_SECONDS = 3.0
 DESK_WORKERS = 2
 
@@ -60,10 +60,12 @@ class WorkerProcess:
         self._launching = Launching(self._wiring, program, self._sandbox, environ)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
-        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
+        self._reconciler = Reconciler(self._wiring)
+        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace, self._reconciler)
         self._stopping = threading.Event()
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._checker = threading.Thread(target=self._check_servers, name="server-check", daemon=True)
 
     def _wire(self, forges: Forges) -> Wiring:
         return Wiring(
@@ -82,6 +84,7 @@ class WorkerProcess:
         self._sweep()
         self._bells.answer({Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._desk.look)})
         self._ticker.start()
+        self._checker.start()
         self._namer.start()
         for lane in Lane:
             self._bells.ring(lane)
@@ -92,6 +95,7 @@ class WorkerProcess:
         self._lane.stop(STOP_SECONDS)
         self._bells.stop(STOP_SECONDS)
         self._ticker.join(STOP_SECONDS)
+        self._checker.join(STOP_SECONDS)
         self._namer.join(STOP_SECONDS)
         threads.free_threads_of(self._db, self._presence.name)
         Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
@@ -121,7 +125,6 @@ class WorkerProcess:
             HEARTBEAT_SECONDS: self._beat,
             POSITIONS_SECONDS: self._show_positions,
             SWEEP_SECONDS: self._sweep,
-            CHECK_SECONDS: self._check,
             TICK_SECONDS: self._ring_for_due,
         }
         due = dict.fromkeys(rounds, 0.0) | {SWEEP_SECONDS: time.monotonic() + SWEEP_SECONDS}
@@ -142,13 +145,16 @@ class WorkerProcess:
     def _beat(self) -> None:
         Worker.update(seen_at=self._wiring.clock()).where(Worker.name == self._presence.name).execute(self._db)
 
-    def _check(self) -> None:
-        self._wiring.forges.check(self._wiring.clock())
+    def _check_servers(self) -> None:
+        """In a thread of its own: a server that does not answer keeps whoever asks it."""
+        while not self._stopping.wait(TICK_SECONDS):
+            self._safely(lambda: self._wiring.forges.check_due(self._wiring.clock()))
+        self._db.close()
 
     def _ring_for_due(self) -> None:
         """What was put off comes due without anybody ringing."""
         now = self._wiring.clock()
-        if threads.any_due(self._db, now=now):
+        if threads.any_due(self._db, now=now) or self._reconciler.due():
             self._bells.ring(Lane.DESK)
         if Job.select().where((Job.state == State.QUEUED) & (Job.not_before <= now)).exists(self._db):
             self._bells.ring(Lane.AGENTS)
