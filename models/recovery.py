@@ -13,7 +13,7 @@ from models import store
 from models.intake import FOREIGN_EDIT, Asks, Look, NewAsk
 from models.payloads import Malformed, parse
 from models.store import Incoming, NewDelivery
-from models.tables import Ask, Delivery, Hint, Thread
+from models.tables import Ask, Delivery, Heard, Hint, Thread
 
 SOURCE = "reconcile"
 """The `source` of what no webhook brought."""
@@ -23,7 +23,9 @@ DAY_SECONDS = 86400.0
 
 def is_new(db: Database, server: str, asks: Asks) -> bool:
     """Whether this comment has not spoken yet."""
-    return not Ask.select().where(Ask.key == f"{server}:{asks.asks[0].key}").exists(db)
+    key = f"{server}:{asks.asks[0].key}"
+    known = Ask.select().where(Ask.key == key).exists(db) or Heard.select().where(Heard.key == key).exists(db)
+    return not known
 
 
 def edited_by_another(db: Database, server: str, asks: Asks) -> bool:
