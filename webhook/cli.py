@@ -21,9 +21,10 @@ from jobs.sandbox import SandboxUnavailable
 from jobs.worker import WorkerProcess
 from models import store
 from models.settings import Settings, SettingsError, load
-from webhook.app import Wiring, create_app
+from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.server import CannotListen, serve
+from webhook.wiring import Wiring
 
 log = logging.getLogger("kugetsu")
 
