@@ -6,12 +6,14 @@ started with, never an option on its command line: /proc/1/environ inside shows 
 shows the latter.
 """
 
+import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -133,7 +135,7 @@ class Sandbox:
         wrapped = self.wrap(argv, place=place, cwd=place.root, read_only=seen)
         environment = {**plain_environment(place), **(env or {})}
         if self.kind == "bwrap":
-            ended = _complete(wrapped, environment, Path("/"), seconds)
+            ended = _complete_sandbox(wrapped, environment, seconds)
         else:
             supervised = (sys.executable, "-I", "-S", keeper.__file__, "short", *wrapped)
             ended = _complete(supervised, environment, place.root, seconds)
@@ -208,17 +210,54 @@ def _complete(
     argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, seconds: float
 ) -> subprocess.CompletedProcess[str]:
     with _started(argv, env, cwd) as process:
-        try:
-            stdout, stderr = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            process.communicate(timeout=_DYING_SECONDS)
-            raise
-    return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
+        return _ended(process, seconds)
+
+
+def _complete_sandbox(
+    argv: tuple[str, ...], env: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """As `_complete`, for bwrap, which ends a moment before the last of its sandbox does: waits for that, too."""
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as info, os.fdopen(write, "wb") as told, ExitStack() as after:
+        asked = (argv[0], "--info-fd", str(write), *argv[1:])
+        with _started(asked, env, Path("/"), (write,)) as process:
+            told.close()
+            after.enter_context(_gone_afterwards(info.read()))
+            return _ended(process, seconds)
 
 
 @contextmanager
-def _started(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+def _gone_afterwards(info: bytes) -> Iterator[None]:
+    """Waits, after the block, for the sandbox's first process: the kernel lets it go as the last one.
+
+    `info` is what bwrap wrote to its --info-fd: nothing where it failed before it had a process.
+    """
+    try:
+        first = os.pidfd_open(json.loads(info)["child-pid"])
+    except (ValueError, ProcessLookupError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        select.select([first], [], [], _DYING_SECONDS)
+        os.close(first)
+
+
+def _ended(process: subprocess.Popen[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.communicate(timeout=_DYING_SECONDS)
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+@contextmanager
+def _started(
+    argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, pass_fds: tuple[int, ...] = ()
+) -> Iterator[subprocess.Popen[str]]:
     """A process that does not outlive the block, whatever happens in it."""
     with subprocess.Popen(
         argv,
@@ -230,6 +269,7 @@ def _started(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> Iterat
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
+        pass_fds=pass_fds,
     ) as process:
         try:
             yield process

@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from models import store
+from models import payloads, store
 from models.events import Person
 from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, repo_allowed
 from models.store import Incoming, NewDelivery
-from webhook import body, payloads, signature
+from webhook import body, signature
 from webhook.admin_routes import admin_routes
 from webhook.health import Health
 from webhook.wiring import Wiring
@@ -184,7 +184,8 @@ class Bots:
         until, person = self._known.get(server, (0.0, None))
         if time.monotonic() >= until:
             person = await run_in_threadpool(self._look_up, server)
-            self._known[server] = (time.monotonic() + BOT_KNOWN_FOR, person)
+            if person is not None:  # else a mention would go unheard long after a worker has learnt who we are
+                self._known[server] = (time.monotonic() + BOT_KNOWN_FOR, person)
         return person
 
     def _look_up(self, server: str) -> Person | None:

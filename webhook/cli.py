@@ -104,7 +104,7 @@ def _announce(settings: Settings) -> partial[None]:
 
 
 def _say_hello(missing: Sequence[str], address: str) -> None:
-    log.info("listening on %s, webhooks at %s/webhook, status at %s/admin/status", address, address, address)
+    log.info("listening on %s, webhooks at %s/webhook, pages at %s/admin", address, address, address)
     for names in missing:
         log.warning("%s: not set yet", names)
 

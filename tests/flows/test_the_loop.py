@@ -27,6 +27,17 @@ def test_a_comment_becomes_a_pull_request(world: World) -> None:
     world.wait_for_reaction(comment, "eyes")
 
 
+def test_every_name_it_answers_to(world: World) -> None:
+    issues = []
+    for name in ("/kugetsu", "/oc", "/opencode", f"@{BOT}"):
+        issues.append(issue := world.issue(f"Called by {name}"))
+        comment = world.comment(issue, f"{name} mend it\nstub: write app.py fixed")
+        world.wait_for_reaction(comment, "eyes")
+    for issue in issues:
+        world.next_pull(issue)
+        world.wait_for_result(issue)
+
+
 def test_a_follow_up_continues_on_the_same_branch(world: World) -> None:
     issue = world.issue("Crash on empty input", "stub: write app.py one")
     world.label(issue, "kugetsu/code")
