@@ -18,6 +18,7 @@ from jobs import agent, checks, commands, freeing, keeper, repofile
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
+from jobs.gateway.door import GatewayFailed
 from jobs.gitea import GiteaDown, GiteaError
 from jobs.launching import Launching
 from jobs.leases import lease_kept
@@ -99,7 +100,7 @@ class Runner:
             self._settle(claimed, Outcome.CANCELLED, "")
         except SetupFailed as failed:
             self._settle(claimed, Outcome.FAILED, f"{failed}", **checks.row(failed.end))
-        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked) as fault:
+        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked, GatewayFailed) as fault:
             self._again(claimed, f"{fault}", counts=False)
         except (WorkspaceRefused, GiteaError, CommandLost) as refusal:
             self._settle(claimed, Outcome.FAILED, f"{refusal}")

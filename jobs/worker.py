@@ -12,6 +12,7 @@ from functools import partial
 from jobs import opencode, presence, queue_view, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
+from jobs.gateway.doors import Doors
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
 from jobs.outgoing import commit_words
@@ -54,10 +55,11 @@ class WorkerProcess:
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
+        self._doors = Doors(settings, environ, sandboxed=self._sandbox.kind == "bwrap")
         self._wiring = self._wire(Forges(settings.servers, self._db))
         words = partial(commit_words, redactor=self._wiring.redactor)
         workspace = Workspace(settings.home, self._sandbox.run_inside, temp_dir=settings.temp_dir, words=words)
-        self._launching = Launching(self._wiring, program, self._sandbox, environ)
+        self._launching = Launching(self._wiring, program, self._sandbox, self._doors)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
         self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
@@ -71,7 +73,7 @@ class WorkerProcess:
             db=self._db,
             bells=self._bells,
             forges=forges,
-            redactor=Redactor(secrets_of(self._settings)),
+            redactor=Redactor([*secrets_of(self._settings), *self._doors.secrets()]),
             worker=self._presence.name,
             clock=time.time,
         )
@@ -110,7 +112,10 @@ class WorkerProcess:
         log.info("worker %s: sandbox %s (%s)", name, self._sandbox.kind, self._sandbox.why)
 
     def _name_agent(self) -> None:
-        """Ask the agent who it is, beside the work: that takes it seconds on a busy machine."""
+        """Ask the agent who it is, beside the work: that takes it seconds on a busy machine. First the gateway, which
+        the first job needs.
+        """
+        self._safely(partial(self._doors.open, self._db))
         name = self._launching.agent_name
         Worker.update(agent=name).where(Worker.name == self._presence.name).execute(self._db)
         log.info("the agent is %s", name)
@@ -141,6 +146,7 @@ class WorkerProcess:
 
     def _beat(self) -> None:
         Worker.update(seen_at=self._wiring.clock()).where(Worker.name == self._presence.name).execute(self._db)
+        self._doors.look(self._db)
 
     def _check(self) -> None:
         self._wiring.forges.check(self._wiring.clock())
