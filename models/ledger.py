@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from peewee import Database, Expression, fn
+from peewee import SQL, Database, Expression, fn
 
 from models.moves import OPEN, Outcome, State, Verdict, check
 from models.prepared import Prepared, slot, slots
@@ -203,6 +203,13 @@ def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
         here = State.REPORTING
         _log(db, job_id, at=now, source=here, target=here, outcome=Outcome.FAILED, reason=error)
         return True
+
+
+def waiting_since(db: Database, moment: float) -> list[int]:
+    """The queued jobs that have waited in the queue since before `moment`: what ran meanwhile has waited only since."""
+    came = Move.select(SQL("1")).where((Move.job == Job.id) & (Move.target == State.QUEUED) & (Move.at >= moment))
+    query = Job.select(Job.id).where((Job.state == State.QUEUED) & (Job.queued_at < moment) & ~fn.EXISTS(came))
+    return [int(job.id) for job in query.execute(db)]
 
 
 def request_cancel(db: Database, job_id: int, by: str, *, now: float, why: str = "") -> bool:

@@ -64,7 +64,7 @@ class Intake(Model):
 
     `capacity` holds for all repositories together, `per_repo` for each of them (None: no limit of its own).
     `configured` is the setting from which `capacity` was last taken: where they differ, somebody has changed it by
-    hand since.
+    hand since. `held` is why nothing starts although nobody has paused: a worker says so, and takes it back.
     """
 
     id = AutoField()
@@ -73,6 +73,7 @@ class Intake(Model):
     per_repo = IntegerField(null=True)
     paused = BooleanField(default=False)
     reason = TextField(default="")
+    held = TextField(null=True)
 
     class Meta:
         table_name = "intake"
@@ -304,6 +305,15 @@ class Ask(Model):
         constraints = [Check(f"verdict IS NULL OR {_one_of('verdict', Verdict)}")]
 
 
+class Heard(Model):
+    """The key of an ask whose row is gone with its conversation: who said it is not heard again."""
+
+    key = TextField(primary_key=True)
+
+    class Meta:
+        table_name = "heard"
+
+
 class Move(Model):
     """One row for each move of a job: the log replays to the job's state."""
 
@@ -368,7 +378,7 @@ class Gateway(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Move),
+    *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
     *(Account, Spending, Gateway),
 )
 """All of them, in an order in which they can be created."""

@@ -31,7 +31,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
     return [
         static_route(),
         Route("/admin", Overview(settings, door, health, refused, redactor).page),
-        Route("/admin/status", Admin(settings, door, refused).status),
+        Route("/admin/status", Admin(settings, door, refused, health).status),
         Route("/admin/live", streams.changes),
         *_jobs(Jobs(settings, door, streams, redactor)),
         *_deliveries(Deliveries(door, redactor)),

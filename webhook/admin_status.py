@@ -9,16 +9,20 @@ from starlette.responses import JSONResponse, Response
 
 from models.settings import Settings
 from webhook.door import Door, Problem, Visit
+from webhook.health import Health
 from webhook.status import read
 
 
 class Admin:
     """The status as JSON. `refused` counts by HTTP status the deliveries turned away since the start."""
 
-    def __init__(self, settings: Settings, door: Door, refused: Callable[[], Mapping[int, int]]) -> None:
+    def __init__(
+        self, settings: Settings, door: Door, refused: Callable[[], Mapping[int, int]], health: Health
+    ) -> None:
         self._settings = settings
         self._door = door
         self._refused = refused
+        self._health = health
 
     async def status(self, request: Request) -> Response:
         """GET /admin/status: everything at one glance."""
@@ -27,4 +31,5 @@ class Admin:
     def _status(self, visit: Visit) -> Response:
         if not visit.viewer.sees_all:
             raise Problem(403, "the status of everything is for who sees all repositories")
-        return JSONResponse(read(visit.database, self._settings, now=visit.now, refused=self._refused()))
+        status = read(visit.database, self._settings, now=visit.now, refused=self._refused())
+        return JSONResponse({**status, "storage": self._health.storage()})

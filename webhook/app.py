@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from models import payloads, store
+from models import payloads, store, trouble
 from models.events import Person
 from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, repo_allowed
@@ -58,7 +58,7 @@ def create_app(wiring: Wiring) -> Starlette:
     """The application. Its writer thread starts and ends with it."""
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
-    health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.alive)
+    health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -155,8 +155,9 @@ class Receiver:
         try:
             return await self._bots.of(server)
         except PeeweeException as error:
-            _log.exception("our account on %s could not be looked up", server)
-            raise Refused(_UNAVAILABLE, "the database cannot be read now") from error
+            words = trouble.in_words(error)
+            _log.warning("our account on %s could not be looked up: %s", server, words)
+            raise Refused(_UNAVAILABLE, f"this cannot be stored now: {words}") from error
 
     def _understand(self, event_type: str, text: bytes, bot: Person | None) -> Decision:
         try:

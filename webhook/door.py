@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from models import trouble
 from webhook import body
 from webhook.access import CSRF, Access, Denied
 from webhook.negotiation import wants_page
@@ -183,8 +184,9 @@ def own_path(address: str) -> str:
 def _what(error: Exception) -> tuple[int, str]:
     if isinstance(error, Denied | Problem):
         return error.status, str(error)
-    _log.error("the database cannot be used: %s", error)
-    return 503, f"the database cannot be used now: {error}"
+    words = trouble.in_words(error)
+    _log.error("the admin side cannot use the database: %s", words)
+    return 503, f"the database cannot be used: {words}"
 
 
 async def _sent(request: Request) -> tuple[bytes, dict[str, str] | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import secrets
 from contextlib import suppress
@@ -13,14 +14,21 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 KEY_FILE = "session.key"
 _KEY_BYTES = 32
+_log = logging.getLogger(__name__)
 
 
 def key_of(home: Path) -> bytes:
-    """The key of this service, made where there is none. Raises OSError."""
+    """The key of this service, made where there is none. While the disk refuses it, one that lasts as long as this
+    process: then a restart signs everybody out.
+    """
     path = home / KEY_FILE
-    with suppress(FileExistsError):
-        _make(path)
-    return path.read_bytes()
+    try:
+        with suppress(FileExistsError):
+            _make(path)
+        return path.read_bytes()
+    except OSError as error:
+        _log.warning("%s cannot be used (%s): whoever signs in is signed out by a restart", path, error.strerror)
+        return secrets.token_bytes(_KEY_BYTES)
 
 
 def _make(path: Path) -> None:

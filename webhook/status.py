@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from peewee import Database, fn
 
-from models import budgets, spending, store
+from models import budgets, limits, spending, store
 from models.moves import Outcome, State
 from models.settings import Settings
-from models.tables import Delivery, Intake, Job, Repo, Server, Worker
+from models.tables import Delivery, Job, Repo, Server, Worker
 from webhook.health import SILENT, what_is_missing
 
 Value = str | int | float | bool | None
@@ -30,6 +30,7 @@ class Status(TypedDict):
     sandbox: dict[str, Value]
     credentials: str | list[str] | None
     spending: dict[str, object]
+    storage: NotRequired[dict[str, Value]]
 
 
 def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, int]) -> Status:
@@ -68,13 +69,14 @@ def rfc3339(seconds: float | None) -> str | None:
 
 
 def _capacity(db: Database, jobs: Mapping[str, int]) -> dict[str, Value]:
-    intake = Intake.select().where(Intake.id == 1).get(db)
+    intake = limits.of(db)
+    why = limits.why_nothing_starts(intake)
     return {
         "limit": intake.capacity,
         "running": jobs[State.RUNNING],
         "queued": jobs[State.QUEUED],
-        "paused": intake.paused,
-        "reason": intake.reason,
+        "paused": why is not None,
+        "reason": why or "",
     }
 
 
@@ -89,11 +91,11 @@ def _spending(db: Database, settings: Settings, now: float) -> dict[str, object]
     days = {"today": spending.day_of(now), "month": spending.month_begin(now)}
     used = {name: spending.since(db, day) for name, day in days.items()}
     names = {row.id: f"{row.server}/{row.name}" for row in Repo.select().execute(db)}
-    limits = {f"{scope}_{unit}": limit for (scope, unit), limit in budgets.limits_of(settings).items()}
+    allowed = {f"{scope}_{unit}": limit for (scope, unit), limit in budgets.limits_of(settings).items()}
     return {
         **{name: _sum(by_repo) for name, by_repo in used.items()},
         "repos": {names[repo]: _sum({repo: each}) for repo, each in used["month"].items()},
-        "limits": limits,
+        "limits": allowed,
     }
 
 

@@ -92,7 +92,8 @@ class Steering:
     def _steered(self, visit: Visit, sentence: str) -> Done:
         row = limits.of(visit.database)
         self._ring()
-        return Done({"limit": row.capacity, "paused": row.paused, "reason": row.reason}, sentence)
+        why = limits.why_nothing_starts(row)
+        return Done({"limit": row.capacity, "paused": why is not None, "reason": why or ""}, sentence)
 
     def _cancel(self, visit: Visit, _said: Nothing) -> Done:
         job = _job(visit)

@@ -78,6 +78,7 @@ class Overview:
         return visit.page(
             "status.html",
             intake=intake,
+            why_nothing_starts=limits.why_nothing_starts(intake),
             counts=_state_counts(visit),
             running=running,
             usual={job.id: usual.of(job.repo_id, job.recipe) for job in running},
@@ -120,6 +121,7 @@ class Overview:
             problems=self._health.problems(),
             paused=intake.paused,
             reason=intake.reason,
+            held=intake.held,
             sandbox=(newest.sandbox, newest.sandbox_why) if newest else None,
             refused=self._refused(),
             broken_files=list(broken.execute(db)),

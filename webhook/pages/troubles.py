@@ -32,7 +32,8 @@ class Trouble(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is looked at. `problems` are those of `/readyz` by part; `sandbox` is its kind and why it is so, None while
+    """What is looked at. `problems` are those of `/readyz` by part; `held` is why
+    nothing starts although nobody has paused it; `sandbox` is its kind and why it is so, None while
     no worker has looked; `refused` counts deliveries turned away since the start, by HTTP status.
     """
 
@@ -40,6 +41,7 @@ class Known(NamedTuple):
     problems: Mapping[str, Sequence[str]]
     paused: bool
     reason: str
+    held: str | None
     sandbox: tuple[str, str] | None
     refused: Mapping[int, int]
     broken_files: Sequence[Repo]
@@ -59,6 +61,8 @@ def _not_ready(known: Known) -> Iterator[Trouble]:
 
 
 def _paused(known: Known) -> Iterator[Trouble]:
+    if known.held is not None and not known.problems.get("disk"):
+        yield Trouble("stops", _sentence(f"Nothing starts: {known.held}"), "It goes on by itself when that is over.")
     if known.paused:
         why = f"Paused: {known.reason}" if known.reason else "Paused, without a reason given"
         yield Trouble("stops", _sentence(why), "Nothing more starts until somebody presses Resume below.")
