@@ -22,8 +22,8 @@ from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, repo_allowed
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
-from webhook.admin_routes import admin_routes
 from webhook.health import Health
+from webhook.metrics import Metrics
 from webhook.wiring import Wiring
 from webhook.writer import CannotStore, Writer
 
@@ -59,6 +59,7 @@ def create_app(wiring: Wiring) -> Starlette:
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
     health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
+    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -66,6 +67,7 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/webhook/{server}", receiver.receive, methods=["POST"]),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
+            Route("/metrics", metrics.page),
             *admin_routes(wiring, health, lambda: receiver.refused),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
