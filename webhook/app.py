@@ -22,6 +22,7 @@ from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, repo_allowed
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
+from webhook.admin_routes import admin_routes
 from webhook.health import Health
 from webhook.metrics import Metrics
 from webhook.wiring import Wiring
