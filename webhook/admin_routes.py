@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from jobs.redact import Redactor, secrets_of
+from jobs.known_secrets import secrets_of
+from jobs.redact import Redactor
 from webhook.access import Access
 from webhook.admin_status import Admin
 from webhook.door import Door
