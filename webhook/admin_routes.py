@@ -11,10 +11,10 @@ from jobs.known_secrets import secrets_of
 from jobs.redact import Redactor
 from webhook.access import Access
 from webhook.admin_status import Admin
+from webhook.deliveries import Deliveries
 from webhook.door import Door
 from webhook.health import Health
 from webhook.jobs import Jobs
-from webhook.pages.deliveries import Deliveries
 from webhook.pages.frame import Frame, static_route
 from webhook.pages.overview import Overview
 from webhook.seals import Seals, key_of
@@ -35,7 +35,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         Route("/admin/status", Admin(settings, door, refused, health).status),
         Route("/admin/live", streams.changes),
         *_jobs(Jobs(settings, door, streams, redactor)),
-        *_deliveries(Deliveries(door, redactor)),
+        *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
         *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
     ]
 
@@ -57,6 +57,7 @@ def _deliveries(deliveries: Deliveries) -> list[BaseRoute]:
         Route("/admin/deliveries", deliveries.list),
         Route("/admin/deliveries/{delivery:int}", deliveries.one),
         Route("/admin/deliveries/{delivery:int}/body", deliveries.body),
+        Route("/admin/deliveries/{delivery:int}/replay", deliveries.replay, methods=["POST"]),
     ]
 
 
