@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from jobs.redact import Redactor, secrets_of
+from jobs.known_secrets import secrets_of
+from jobs.redact import Redactor
 from models import trouble
 from models.replaying import replay
 from models.settings import Settings, repo_allowed
