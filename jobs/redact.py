@@ -41,6 +41,10 @@ class Redactor:
         ordered = sorted(known, key=lambda secret: (-len(secret), secret))
         self._forms = tuple(re.compile(form) for secret in ordered for form in _forms(secret))
 
+    def holds_secret(self, text: str) -> bool:
+        """Whether one of the secrets it was made with is in `text`, in any of the forms that `clean` knows."""
+        return any(form.search(text) for form in self._forms)
+
     def clean(self, text: str) -> str:
         """`text` with each secret replaced: as it is, URL-encoded, JSON- or HTML-escaped, in hex, in base64."""
         found = [match.span() for form in self._forms for match in form.finditer(text)]

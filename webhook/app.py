@@ -17,15 +17,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from models import store
+from models import payloads, store, trouble
 from models.events import Person
 from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, Settings, repo_allowed
 from models.store import Incoming, NewDelivery
-from webhook import body, payloads, signature
+from webhook import body, signature
 from webhook.admin import Admin
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.metrics import Metrics
 from webhook.steering import Steering
 from webhook.writer import CannotStore, Writer
 
@@ -77,9 +78,10 @@ def create_app(wiring: Wiring) -> Starlette:
     """The application. Its writer thread starts and ends with it."""
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
-    health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.alive)
+    health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
     jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
-    admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused)
+    admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, health)
+    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -87,6 +89,7 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/webhook/{server}", receiver.receive, methods=["POST"]),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
+            Route("/metrics", metrics.page),
             Route("/admin/status", admin.status),
             Route("/admin/jobs", jobs.list),
             Route("/admin/jobs/{job:int}", jobs.one),
@@ -192,8 +195,9 @@ class Receiver:
         try:
             return await self._bots.of(server)
         except PeeweeException as error:
-            _log.exception("our account on %s could not be looked up", server)
-            raise Refused(_UNAVAILABLE, "the database cannot be read now") from error
+            words = trouble.in_words(error)
+            _log.warning("our account on %s could not be looked up: %s", server, words)
+            raise Refused(_UNAVAILABLE, f"this cannot be stored now: {words}") from error
 
     def _understand(self, event_type: str, text: bytes, bot: Person | None) -> Decision:
         try:

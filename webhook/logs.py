@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from jobs.redact import Redactor, secrets_of
+from models.saying import FIELDS
 from models.settings import Settings
 
 
@@ -29,8 +30,13 @@ class _Redacted(logging.Formatter):
         return self._redactor.clean(line)
 
     def _json(self, record: logging.LogRecord) -> str:
-        said = {"time": self.formatTime(record), "level": record.levelname.lower(), "logger": record.name}
+        said: dict[str, object] = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
         said["message"] = record.getMessage()
+        said |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(said).decode()

@@ -136,7 +136,8 @@ class Steering:
 
     def _limits(self) -> dict[str, Any]:
         row = limits.of(self._database)
-        return {"limit": row.capacity, "paused": row.paused, "reason": row.reason}
+        why = limits.why_nothing_starts(row)
+        return {"limit": row.capacity, "paused": why is not None, "reason": why or ""}
 
     def _cancel(self, number: int) -> dict[str, Any]:
         job = self._job(number)

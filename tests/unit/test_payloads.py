@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from models.events import Closed, CommentAdded, Event, Ignored, LabelsChanged, Person, Reopened, Reviewed
+from models.payloads import Malformed, event_type_of, parse
 from tests.unit.deliveries import FOLDER, recorded
 from webhook.body import text_of
-from webhook.payloads import Malformed, event_type_of, parse
 
 CAPTURED = Path(__file__).parents[2].parent / "shared" / "gitea" / "captured"
 """What other projects captured of real servers: no part of this repository, read where it lies beside it."""
