@@ -24,6 +24,7 @@ from models.settings import DEFAULT_SERVER, Settings, repo_allowed
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
 from webhook.admin import Admin
+from webhook.deliveries import Deliveries
 from webhook.health import Health
 from webhook.jobs import Jobs
 from webhook.metrics import Metrics
@@ -79,6 +80,7 @@ def create_app(wiring: Wiring) -> Starlette:
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
     health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
+    deliveries = Deliveries(wiring.settings, wiring.database)
     jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
     admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, health)
     metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
@@ -94,6 +96,8 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/admin/jobs", jobs.list),
             Route("/admin/jobs/{job:int}", jobs.one),
             Route("/admin/jobs/{job:int}/log", jobs.log),
+            Route("/admin/deliveries", deliveries.list),
+            Route("/admin/deliveries/{delivery:int}", deliveries.one),
             *_steering(wiring),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
@@ -110,6 +114,7 @@ def _steering(wiring: Wiring) -> list[Route]:
         Route("/admin/capacity", steering.capacity, methods=["POST"]),
         Route("/admin/jobs/{job:int}/cancel", steering.cancel, methods=["POST"]),
         Route("/admin/jobs/{job:int}/retry", steering.retry, methods=["POST"]),
+        Route("/admin/deliveries/{delivery:int}/replay", steering.replay, methods=["POST"]),
     ]
 
 

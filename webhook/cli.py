@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
-        set_up_logging(settings)
+        set_up_logging(settings, os.environ)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
     except Exception as error:

@@ -28,7 +28,7 @@ def quiet_afterwards() -> Iterator[None]:
 
 def lines_of(db: SqliteDatabase, home: Path, kind: str, reason: str = "done") -> list[str]:
     """What is logged while a job is asked for, claimed and settled."""
-    set_up_logging(settings_for(home, LOG_FORMAT=kind))
+    set_up_logging(settings_for(home, LOG_FORMAT=kind), {})
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(said := io.StringIO())
