@@ -276,4 +276,3 @@ def test_the_files_of_a_run_can_be_read_and_not_written_in_the_sandbox(boxed: Wo
     agent.launch(spec)
     assert boxed.end_of(spec).code != 0
     assert (spec.run_dir / "events.jsonl").read_text() == (spec.run_dir / "settings.json").read_text() == "{}"
-    assert (spec.run_dir / "settings.json").read_text() == "{}"
