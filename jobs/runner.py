@@ -18,6 +18,7 @@ from jobs import agent, checks, commands, freeing, keeper, repofile
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
+from jobs.gateway.door import GatewayFailed
 from jobs.gitea import GiteaDown, GiteaError
 from jobs.launching import Launching
 from jobs.leases import lease_kept
@@ -105,7 +106,7 @@ class Runner:
             self._settle(claimed, Outcome.CANCELLED, "")
         except SetupFailed as failed:
             self._settle(claimed, Outcome.FAILED, f"{failed}", **checks.row(failed.end))
-        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked) as fault:
+        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked, GatewayFailed) as fault:
             outage = isinstance(fault, GiteaDown | FetchFailed)
             longest = LONGEST_OUTAGE_PAUSE_SECONDS if outage else LONGEST_PAUSE_SECONDS
             self._again(claimed, f"{fault}", counts=False, longest=longest)

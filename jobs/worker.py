@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -14,6 +14,8 @@ from peewee import PeeweeException
 from jobs import opencode, presence, queue_view, room, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
+from jobs.gateway.doors import Doors
+from jobs.known_secrets import secrets_of
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
 from jobs.outgoing import commit_words
@@ -21,7 +23,7 @@ from jobs.patience import patiently
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
 from jobs.reconcile import Reconciler
-from jobs.redact import Redactor, secrets_of
+from jobs.redact import Redactor
 from jobs.report import Reporter
 from jobs.runner import Runner
 from jobs.servers import Forges
@@ -55,14 +57,16 @@ class WorkerProcess:
         store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         per_repo = settings.max_agents_per_repo
         limits.follow_settings(self._db, capacity=settings.max_concurrent_agents, per_repo=per_repo)
-        self._sandbox = sandbox.choose(settings.sandbox)
+        self._sandbox = sandbox.choose(settings.sandbox, settings.home)
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
-        self._wiring = self._wire(Forges(settings.servers, self._db))
+        self._doors = Doors(settings, environ, sandboxed=self._sandbox.kind == "bwrap")
+        secrets = [*secrets_of(settings, environ), *self._doors.secrets()]
+        self._wiring = self._wire(Forges(settings.servers, self._db), secrets)
         words = partial(commit_words, redactor=self._wiring.redactor)
         workspace = Workspace(settings.home, self._sandbox.run_inside, temp_dir=settings.temp_dir, words=words)
-        self._launching = Launching(self._wiring, program, self._sandbox, environ)
+        self._launching = Launching(self._wiring, program, self._sandbox, self._doors)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
         self._reconciler = Reconciler(self._wiring)
@@ -73,13 +77,13 @@ class WorkerProcess:
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
         self._checker = threading.Thread(target=self._check_servers, name="server-check", daemon=True)
 
-    def _wire(self, forges: Forges) -> Wiring:
+    def _wire(self, forges: Forges, secrets: Sequence[str]) -> Wiring:
         return Wiring(
             settings=self._settings,
             db=self._db,
             bells=self._bells,
             forges=forges,
-            redactor=Redactor(secrets_of(self._settings)),
+            redactor=Redactor(secrets),
             worker=self._presence.name,
             clock=time.time,
         )
@@ -123,7 +127,10 @@ class WorkerProcess:
         log.info("worker %s: sandbox %s (%s)", name, self._sandbox.kind, self._sandbox.why)
 
     def _name_agent(self) -> None:
-        """Ask the agent who it is, beside the work: that takes it seconds on a busy machine."""
+        """Ask the agent who it is, beside the work: that takes it seconds on a busy machine. First the gateway, which
+        the first job needs.
+        """
+        self._safely(partial(self._doors.open, self._db))
         name = self._launching.agent_name
         query = Worker.update(agent=name).where(Worker.name == self._presence.name)
         patiently(self._wiring, lambda: query.execute(self._db))
@@ -168,6 +175,7 @@ class WorkerProcess:
 
     def _beat(self) -> None:
         Worker.update(seen_at=self._wiring.clock()).where(Worker.name == self._presence.name).execute(self._db)
+        self._doors.look(self._db)
         self._note_trouble("")
 
     def _watch_room(self) -> None:

@@ -13,6 +13,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     Check,
+    CompositeKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -392,19 +393,67 @@ class Hint(Model):
         table_name = "hint"
 
 
+class Tally(Model):
+    """One figure that only grows, see `models.tally`. `labels` is JSON, its keys sorted."""
+
+    name = TextField()
+    labels = TextField()
+    value = DoubleField(default=0.0)
+
+    class Meta:
+        table_name = "tally"
+        primary_key = CompositeKey("name", "labels")
+
+
+class Account(Model):
+    """What the gateway knows of a job: the SHA-256 of the token with which its agent may call, and what was served to
+    it. `cut_short` says which budget ended the job, "" where none did. Cost is in US dollars.
+    """
+
+    job_id: int
+    job = ForeignKeyField(Job, primary_key=True, on_delete="CASCADE")
+    token = TextField(null=True)
+    tokens_in = BigIntegerField(default=0)
+    tokens_out = BigIntegerField(default=0)
+    cost = DoubleField(default=0.0)
+    cut_short = TextField(default="")
+
+    class Meta:
+        table_name = "account"
+        indexes = (SQL("CREATE UNIQUE INDEX account_of_token ON account (token) WHERE token IS NOT NULL"),)
+
+
+class Spending(Model):
+    """What the jobs of a repository used on one day (`2026-11-23`, UTC). Cost is in US dollars."""
+
+    repo_id: int
+    id = AutoField()
+    repo = ForeignKeyField(Repo, on_delete="CASCADE", index=False)
+    day = TextField()
+    tokens = BigIntegerField(default=0)
+    cost = DoubleField(default=0.0)
+
+    class Meta:
+        table_name = "spending"
+        indexes = ((("day", "repo"), True),)
+
+
+class Gateway(Model):
+    """The model gateway of a host: the port it keeps, and the names of the credentials that its agents are handed all
+    the same (JSON list).
+    """
+
+    host = TextField(primary_key=True)
+    port = IntegerField(default=0)
+    credentials = TextField(default="[]")
+
+    class Meta:
+        table_name = "gateway"
+
+
 TABLES: tuple[type[Model], ...] = (
-    Server,
-    Worker,
-    Intake,
-    Repo,
-    Thread,
-    Delivery,
-    Job,
-    Ask,
-    Heard,
-    Move,
-    Watch,
-    Census,
-    Hint,
+    *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
+    *(Account, Spending, Gateway, Tally),
+    *(Watch, Census, Hint),
 )
 """All of them, in an order in which they can be created."""

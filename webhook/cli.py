@@ -22,10 +22,11 @@ from jobs.worker import WorkerProcess
 from models import store, trouble
 from models.settings import Settings, SettingsError, load
 from models.store import DatabaseTooNew
-from webhook.app import Wiring, create_app
+from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.preparing import Preparing, prepared
 from webhook.server import CannotListen, serve
+from webhook.wiring import Wiring
 
 log = logging.getLogger("kugetsu")
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
-        set_up_logging(settings)
+        set_up_logging(settings, os.environ)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
     except Exception as error:
@@ -89,7 +90,7 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 def without_effect(settings: Settings) -> list[str]:
     """Settings that are set and that this version does nothing with yet."""
-    unused = ("max_tokens_per_job", "max_cost_per_job", "notify")
+    unused = [*(name for name in Settings.model_fields if name.startswith(("max_tokens_", "max_cost_"))), "notify"]
     return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
 
 
@@ -114,7 +115,7 @@ def _announce(settings: Settings) -> partial[None]:
 
 
 def _say_hello(missing: Sequence[str], address: str) -> None:
-    log.info("listening on %s, webhooks at %s/webhook, status at %s/admin/status", address, address, address)
+    log.info("listening on %s, webhooks at %s/webhook, pages at %s/admin", address, address, address)
     for names in missing:
         log.warning("%s: not set yet", names)
 

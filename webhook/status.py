@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 
 from peewee import JOIN, Database, fn
 
-from models import limits, recovery, store
+from models import budgets, limits, recovery, spending, store
 from models.moves import Outcome, State
 from models.recovery import Missed
 from models.settings import Settings
@@ -29,6 +29,8 @@ class Status(TypedDict):
     gitea: dict[str, dict[str, Value]]
     agent: dict[str, Value]
     sandbox: dict[str, Value]
+    credentials: str | list[str] | None
+    spending: dict[str, object]
     storage: NotRequired[dict[str, Value]]
 
 
@@ -55,6 +57,8 @@ def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, 
             "kind": newest.sandbox if newest else None,
             "reason": newest.sandbox_why if newest else "no worker has looked yet",
         },
+        "credentials": _credentials(db),
+        "spending": _spending(db, settings, now),
     }
 
 
@@ -75,6 +79,31 @@ def _capacity(db: Database, jobs: Mapping[str, int]) -> dict[str, Value]:
         "paused": why is not None,
         "reason": why or "",
     }
+
+
+def _credentials(db: Database) -> str | list[str] | None:
+    """What agents hold: "none", or the names of what they are handed; None before a worker has looked."""
+    handed = spending.handed_over(db)
+    return "none" if handed == [] else handed
+
+
+def _spending(db: Database, settings: Settings, now: float) -> dict[str, object]:
+    """What was used today and this month (UTC), in all and by repository, and the limits that are set."""
+    days = {"today": spending.day_of(now), "month": spending.month_begin(now)}
+    used = {name: spending.since(db, day) for name, day in days.items()}
+    names = {row.id: f"{row.server}/{row.name}" for row in Repo.select().execute(db)}
+    allowed = {f"{scope}_{unit}": limit for (scope, unit), limit in budgets.limits_of(settings).items()}
+    return {
+        **{name: _sum(by_repo) for name, by_repo in used.items()},
+        "repos": {names[repo]: _sum({repo: each}) for repo, each in used["month"].items()},
+        "limits": allowed,
+    }
+
+
+def _sum(used: Mapping[int, tuple[int, float]]) -> dict[str, Value]:
+    """Tokens, and US dollars."""
+    tokens, cost = (sum(values) for values in zip(*used.values(), strict=True)) if used else (0, 0.0)
+    return {"tokens": tokens, "cost": round(cost, 6)}
 
 
 def _worker(worker: Worker, now: float) -> dict[str, Value]:

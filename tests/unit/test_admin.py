@@ -139,7 +139,7 @@ def test_the_status_of_a_new_service_says_what_is_missing(tmp_path: Path) -> Non
         status = site.client.get("/admin/status").json()
     assert set(status) == {
         "version", "capacity", "workers", "jobs", "deliveries", "repos", "gitea", "agent", "sandbox",
-        "storage",
+        "credentials", "spending", "storage",
     }  # fmt: skip
     assert status["capacity"] == {"limit": 3, "running": 0, "queued": 0, "paused": False, "reason": ""}
     assert status["workers"] == []
