@@ -24,6 +24,7 @@ from jobs.presence import Presence
 from jobs.queue import Bells, Lane
 from jobs.redact import Redactor
 from jobs.report import Reporter
+from jobs.retention import Retention
 from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
@@ -42,6 +43,7 @@ SWEEP_SECONDS = 30.0
 CHECK_SECONDS = 60.0
 STOP_SECONDS = 3.0
 ROOM_SECONDS = 2.0
+FIRST_CLEARING_SECONDS, CLEARING_SECONDS = 60.0, 3600.0
 TROUBLE_SECONDS = 1.0
 DESK_WORKERS = 2
 
@@ -74,6 +76,8 @@ class WorkerProcess:
         self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._retention = Retention(self._wiring, workspace)
+        self._clearer = threading.Thread(target=self._clear_up, name="retention", daemon=True)
 
     def _wire(self, forges: Forges, secrets: Sequence[str]) -> Wiring:
         return Wiring(
@@ -95,6 +99,7 @@ class WorkerProcess:
         self._bells.answer({lane: (count, partial(self._safely, look)) for lane, (count, look) in looks.items()})
         self._ticker.start()
         self._namer.start()
+        self._clearer.start()
         for lane in Lane:
             self._bells.ring(lane)
 
@@ -105,6 +110,7 @@ class WorkerProcess:
         self._bells.stop(STOP_SECONDS)
         self._ticker.join(STOP_SECONDS)
         self._namer.join(STOP_SECONDS)
+        self._clearer.join(STOP_SECONDS)
         with suppress(PeeweeException):  # the next worker finds out by itself
             threads.free_threads_of(self._db, self._presence.name)
             Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
@@ -174,6 +180,13 @@ class WorkerProcess:
         Worker.update(seen_at=self._wiring.clock()).where(Worker.name == self._presence.name).execute(self._db)
         self._doors.look(self._db)
         self._note_trouble("")
+
+    def _clear_up(self) -> None:
+        """Soon after the start, when what was waiting has begun, and then every hour."""
+        pause = FIRST_CLEARING_SECONDS
+        while not self._stopping.wait(pause):
+            self._safely(self._retention.run)
+            pause = CLEARING_SECONDS
 
     def _watch_room(self) -> None:
         room.watch(self._wiring, room.folders_of(self._settings))
