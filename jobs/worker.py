@@ -12,6 +12,7 @@ from functools import partial
 from jobs import opencode, presence, queue_view, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
+from jobs.hook_care import HookCare
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
 from jobs.outgoing import commit_words
@@ -61,6 +62,7 @@ class WorkerProcess:
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
         self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
+        self._hooks = HookCare(self._wiring)
         self._stopping = threading.Event()
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
@@ -80,7 +82,8 @@ class WorkerProcess:
         """Take up what others left, then answer the bells."""
         self._appear()
         self._sweep()
-        self._bells.answer({Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._desk.look)})
+        self._hooks.start()
+        self._bells.answer({Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._look_at_desk)})
         self._ticker.start()
         self._namer.start()
         for lane in Lane:
@@ -99,6 +102,12 @@ class WorkerProcess:
         self._stack.close()
         self._bells.close()
         self._db.close()
+
+    def _look_at_desk(self) -> None:
+        """What people wait for comes first, between any two webhooks too."""
+        self._desk.look()
+        while not self._stopping.is_set() and self._hooks.look():
+            self._desk.look()
 
     def _appear(self) -> None:
         now = self._wiring.clock()
@@ -148,7 +157,7 @@ class WorkerProcess:
     def _ring_for_due(self) -> None:
         """What was put off comes due without anybody ringing."""
         now = self._wiring.clock()
-        if threads.any_due(self._db, now=now):
+        if threads.any_due(self._db, now=now) or self._hooks.any_due():
             self._bells.ring(Lane.DESK)
         if Job.select().where((Job.state == State.QUEUED) & (Job.not_before <= now)).exists(self._db):
             self._bells.ring(Lane.AGENTS)

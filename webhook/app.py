@@ -26,6 +26,8 @@ from webhook import body, signature
 from webhook.admin import Admin
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.refusals import Refusals
+from webhook.repos import Repos
 from webhook.steering import Steering
 from webhook.writer import CannotStore, Writer
 
@@ -88,6 +90,7 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/admin/status", admin.status),
+            Route("/admin/repos", Repos(wiring.settings, wiring.database).list),
             Route("/admin/jobs", jobs.list),
             Route("/admin/jobs/{job:int}", jobs.one),
             Route("/admin/jobs/{job:int}/log", jobs.log),
@@ -105,6 +108,7 @@ def _steering(wiring: Wiring) -> list[Route]:
         Route("/admin/pause", steering.pause, methods=["POST"]),
         Route("/admin/resume", steering.resume, methods=["POST"]),
         Route("/admin/capacity", steering.capacity, methods=["POST"]),
+        Route("/admin/repos/{owner}/{repo}/webhook", steering.webhook, methods=["POST"]),
         Route("/admin/jobs/{job:int}/cancel", steering.cancel, methods=["POST"]),
         Route("/admin/jobs/{job:int}/retry", steering.retry, methods=["POST"]),
     ]
@@ -145,6 +149,7 @@ class Receiver:
         self._bots = Bots(wiring.database)
         self._allowed = partial(repo_allowed, wiring.settings.repos)
         self._secrets = {name: _keys(server.webhook_secrets) for name, server in wiring.settings.servers.items()}
+        self._refusals = Refusals(wiring.database, wiring.clock)
         self.refused: Counter[int] = Counter()
 
     async def receive(self, request: Request) -> Response:
@@ -155,6 +160,8 @@ class Receiver:
             incoming = await self._read(request, headers, uuid)
             accepted = await self._writer.submit(incoming)
         except Refused as refused:
+            if (server := _server_of(request)) in self._secrets:
+                await self._refusals.note(server, refused.status, str(refused))
             return self._refuse(refused.status, str(refused), uuid)
         except CannotStore as problem:
             return self._refuse(_UNAVAILABLE, str(problem), uuid)
@@ -163,7 +170,7 @@ class Receiver:
 
     async def _read(self, request: Request, headers: Mapping[str, str], uuid: str) -> Incoming:
         """The delivery, verified and understood. Raises Refused."""
-        server = str(request.path_params.get("server", DEFAULT_SERVER))
+        server = _server_of(request)
         text = await _signed_text(request, headers, self._keys_of(server))
         bot = await self._bot(server)
         event_type = payloads.event_type_of(headers)
@@ -233,6 +240,10 @@ class Bots:
 def _headers_of(request: Request) -> dict[str, str]:
     """The headers by lower-case name, the first where one is repeated: Starlette searches a list at every look."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
+
+
+def _server_of(request: Request) -> str:
+    return str(request.path_params.get("server", DEFAULT_SERVER))
 
 
 async def _signed_text(request: Request, headers: Mapping[str, str], keys: Sequence[bytes]) -> bytes:

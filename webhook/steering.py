@@ -1,4 +1,6 @@
-"""Steering from the admin side: POST /admin/pause, /resume, /capacity, /admin/jobs/ID/cancel and /retry."""
+"""Steering from the admin side: POST /admin/pause, /resume, /capacity, /admin/jobs/ID/cancel and /retry,
+/admin/repos/OWNER/REPO/webhook.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ from models.settings import Settings
 from models.tables import Job
 from webhook import body
 from webhook.admin import refusal
+from webhook.repos import CannotSwitch, Switch, switch
 
 ADMIN = "admin"
 """Who asked, where an administrator did; no account of a Gitea is meant."""
@@ -42,7 +45,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 
-Said = TypeVar("Said", Pause, Capacity, Nothing)
+Said = TypeVar("Said", Pause, Capacity, Nothing, Switch)
 
 
 class CannotSteer(Exception):
@@ -81,6 +84,11 @@ class Steering:
         """POST /admin/capacity, {"limit": n}: so many agents at once, until somebody says otherwise."""
         return await self._answer(request, Capacity, self._capacity)
 
+    async def webhook(self, request: Request) -> Response:
+        """POST /admin/repos/OWNER/REPO/webhook: a worker makes it or mends it, or, {"remove": true}, takes it away."""
+        repo = "{owner}/{repo}".format(**request.path_params)
+        return await self._answer(request, Switch, lambda said: self._switch(repo, said), status=202)
+
     async def cancel(self, request: Request) -> Response:
         """POST /admin/jobs/ID/cancel."""
         return await self._answer(request, Nothing, lambda _: self._cancel(request.path_params["job"]))
@@ -89,14 +97,16 @@ class Steering:
         """POST /admin/jobs/ID/retry: a new job that goes on where this one stopped."""
         return await self._answer(request, Nothing, lambda _: self._retry(request.path_params["job"]))
 
-    async def _answer(self, request: Request, kind: type[Said], act: Callable[[Said], dict[str, Any]]) -> Response:
+    async def _answer(
+        self, request: Request, kind: type[Said], act: Callable[[Said], dict[str, Any]], *, status: int = 200
+    ) -> Response:
         refused = refusal(request, self._settings.admin_token) or self._other_site(request)
         if refused is not None:
             return refused
         try:
             said = _read(await body.read(request), kind)
-            return JSONResponse(await run_in_threadpool(self._act, act, said))
-        except CannotSteer as error:
+            return JSONResponse(await run_in_threadpool(self._act, act, said), status)
+        except (CannotSteer, CannotSwitch) as error:
             return JSONResponse({"error": str(error)}, error.status)
         except body.BodyRefused as error:
             return JSONResponse({"error": str(error)}, error.status)
@@ -137,6 +147,9 @@ class Steering:
     def _limits(self) -> dict[str, Any]:
         row = limits.of(self._database)
         return {"limit": row.capacity, "paused": row.paused, "reason": row.reason}
+
+    def _switch(self, repo: str, said: Switch) -> dict[str, Any]:
+        return switch(self._database, self._settings, repo, said, now=self._clock())
 
     def _cancel(self, number: int) -> dict[str, Any]:
         job = self._job(number)
