@@ -12,11 +12,12 @@ from peewee import PeeweeException
 
 from jobs import admission, freeing, pulls
 from jobs.gitea import GiteaError
+from jobs.patience import patiently
 from jobs.queue import Lane
 from jobs.report import Reporter
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, MirrorBusy, PushFailed, Workspace
-from models import threads
+from models import threads, trouble
 from models.tables import Thread
 
 log = logging.getLogger(__name__)
@@ -47,13 +48,17 @@ class Desk:
         try:
             with self._lease_kept(thread):
                 self._attend(thread)
+            threads.thread_done(self._wiring.db, thread, now=self._wiring.clock())
         except (GiteaError, PushFailed, FetchFailed, MirrorBusy) as error:
             self._put_off(thread, str(error))
-        except Exception:
-            log.exception("repo=%s issue=%s: the desk stumbled", thread.repo.name, thread.issue)
-            self._put_off(thread, "an error of Kugetsu's own; its log has all of it")
-        else:
-            threads.thread_done(self._wiring.db, thread, now=self._wiring.clock())
+        except Exception as error:
+            words = trouble.of_storage(error)
+            if trouble.of_database(error) is not None:
+                self._give_back_patiently(thread, words or "")
+                return
+            if words is None:
+                log.exception("repo=%s issue=%s: the desk stumbled", thread.repo.name, thread.issue)
+            self._put_off(thread, words or "an error of Kugetsu's own; its log has all of it")
 
     def _attend(self, thread: Thread) -> None:
         forge = self._wiring.forges[thread.server]
@@ -72,6 +77,12 @@ class Desk:
         log.warning("repo=%s issue=%s again in %.0f s: %s", thread.repo.name, thread.issue, pause, problem)
         not_before = self._wiring.clock() + pause
         threads.thread_failed(self._wiring.db, thread, problem=problem, not_before=not_before)
+
+    def _give_back_patiently(self, thread: Thread, words: str) -> None:
+        """Nothing can be written now, not even that; once it can, all of it is seen to again."""
+        log.error("repo=%s issue=%s waits: %s", thread.repo.name, thread.issue, words)
+        now = self._wiring.clock
+        patiently(self._wiring, lambda: threads.thread_failed(self._wiring.db, thread, problem=words, not_before=now()))
 
     @contextmanager
     def _lease_kept(self, thread: Thread) -> Iterator[None]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
-from jobs import presence
+from peewee import PeeweeException
+
+from jobs import presence, room
+from jobs.patience import AGAIN_SECONDS
 from jobs.queue import Lane
 from jobs.runner import Leaving, Runner
 from jobs.wiring import Wiring
-from models import ledger
+from models import ledger, trouble
 from models.ledger import Claimed
 from models.moves import State
 from models.tables import Job, Worker
@@ -40,6 +44,8 @@ class AgentsLane:
 
     def _claim(self) -> Claimed | None:
         wiring = self._wiring
+        if room.is_scarce(room.folders_of(wiring.settings)):
+            return None
         return ledger.claim_next(wiring.db, wiring.worker, now=wiring.clock(), lease=LEASE_SECONDS)
 
     def recover(self) -> None:
@@ -72,15 +78,48 @@ class AgentsLane:
 
     def _follow(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
         try:
-            act(claimed)
+            self._follow_patiently(claimed, act)
         except Leaving:
-            ledger.release(self._wiring.db, claimed)
+            self._release(claimed)
         finally:
             with self._lock:
                 self._threads.pop(claimed.job_id, None)
             self._wiring.db.close()
         for lane in Lane:
             self._wiring.bells.ring(lane)
+
+    def _follow_patiently(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
+        """Follow the job; where the database fails us meanwhile, find it again as another worker would, once the
+        database can be used. Raises Leaving.
+        """
+        while True:
+            try:
+                act(claimed)
+                return
+            except PeeweeException as error:
+                if (words := trouble.of_database(error)) is None:
+                    raise
+                log.warning("job=%s waits, and its agent goes on: %s", claimed.job_id, words)
+            act = partial(self._runner.resume, lost=False)
+            if not self._ours_again(claimed):
+                log.info("job=%s was taken over by another worker", claimed.job_id)
+                return
+
+    def _release(self, claimed: Claimed) -> None:
+        try:
+            ledger.release(self._wiring.db, claimed)
+        except PeeweeException as error:
+            log.warning("job=%s keeps its lease until that lapses: %s", claimed.job_id, trouble.in_words(error))
+
+    def _ours_again(self, claimed: Claimed) -> bool:
+        """Once the database can be used again: whether the job is still ours to follow. Raises Leaving."""
+        while not self._runner.leaving.wait(AGAIN_SECONDS):
+            try:
+                self._wiring.db.close()  # after trouble another connection is the safer one
+                return ledger.renew(self._wiring.db, claimed, until=self._wiring.clock() + LEASE_SECONDS)
+            except PeeweeException:
+                continue
+        raise Leaving
 
     def stop(self, timeout: float) -> None:
         """Stop following; the agents live on and the next worker adopts them."""

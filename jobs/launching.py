@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs import agent, opencode
-from jobs.agent import Limits, RunSpec
+from jobs.agent import LaunchFailed, Limits, RunSpec
 from jobs.briefing import brief
+from jobs.gateway.door import Door
+from jobs.gateway.doors import Doors
+from jobs.gateway.providers import ConfigBroken
 from jobs.opencode import Invocation, Program, Surroundings
 from jobs.place import Place
 from jobs.recipes import Terms
@@ -24,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Launching:
-    """How agents are started here. `environ` is where the variables named by the setting `agent_env` are taken from."""
+    """How agents are started here. `doors` lead to the gateway that holds the keys for them."""
 
     wiring: Wiring
     program: Program
     sandbox: Sandbox
-    environ: Mapping[str, str]
+    doors: Doors
 
     @cached_property
     def agent_name(self) -> str:
@@ -37,7 +40,9 @@ class Launching:
         return agent.version(self.program, self.sandbox) or self.program.name
 
     def launch(self, errand: Errand, place: Place, mirror: Path, terms: Terms, *, session: str | None) -> None:
-        """Start the agent on this errand; raises `AgentLocked` or `LaunchFailed`. `session` is one to go on with."""
+        """Start the agent on this errand; raises `AgentLocked`, `LaunchFailed` or `GatewayFailed`. `session` is one to
+        go on with.
+        """
         wiring, thread = self.wiring, errand.thread
         briefing = brief(wiring, errand, terms, known=session is not None, temp_dir=str(place.tmp))
         given = self._surroundings(errand, place, guided=not terms.stranger)
@@ -66,9 +71,9 @@ class Launching:
 
     def _surroundings(self, errand: Errand, place: Place, *, guided: bool) -> Surroundings:
         home = self.wiring.settings.home.resolve()
-        config, models = home / "opencode.json", home / "models.json"
-        names = self.wiring.settings.agent_env
-        identity = errand.forge.identity
+        models, identity = home / "models.json", errand.forge.identity
+        door = self._door()
+        config = door.config_for(self.wiring.db, errand.job.id)
         return Surroundings(
             place=place,
             run_dir=errand.run_dir,
@@ -76,10 +81,16 @@ class Launching:
             bot_email=identity.email,
             sandboxed=self.sandbox.kind == "bwrap",
             guided=guided,
-            config=config.read_text(encoding="utf-8") if config.is_file() else None,
+            config=json.dumps(config) if config is not None else None,
             models=models if models.is_file() else None,
-            extra={name: self.environ[name] for name in names if name in self.environ},
+            extra=door.arrangement.env,
         )
+
+    def _door(self) -> Door:
+        try:
+            return self.doors.door()
+        except ConfigBroken as error:
+            raise LaunchFailed(f"{error}") from None
 
     def _limits(self, terms: Terms) -> Limits:
         """A repository may set itself a shorter limit than the operator's, never a longer one."""

@@ -100,11 +100,6 @@ class Mirror:
         run = Run(cwd=self.path, git_dir=self.path, stdin="".join(f"{name}\n" for name in commits).encode())
         return list(_batched(git_bytes(["cat-file", "--batch"], run)))
 
-    def changed(self, older: str, newer: str) -> frozenset[str]:
-        """The paths that differ between two commits, a renamed file by both its names."""
-        printed = self._git("diff-tree", "-r", "-z", "--no-renames", "--name-only", older, newer)
-        return frozenset(path for path in printed.split("\0") if path)
-
     def diff(self, older: str, newer: str) -> DiffLines:
         """Which lines differ between two commits, as Gitea shows them: renames found, three lines around a change."""
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--unified=3", "--find-renames")

@@ -20,6 +20,9 @@ from huey.serializer import Serializer
 
 log = logging.getLogger(__name__)
 
+REPEAT_SECONDS = 60.0
+"""How often the same complaint of Huey's is told: it looks for messages twenty times a second, whatever happens."""
+
 POLL_SECONDS = 0.05
 """How often an idle lane looks for a message. Huey's own default grows to 10 s (consumer.py, `max_delay`)."""
 
@@ -47,12 +50,33 @@ class _PlainRings(Serializer):  # type: ignore[misc]  # huey ships no types
         return Message(ring.id, ring.name)
 
 
+class _SaidOnce(logging.Filter):
+    """Lets a message through once in a while, in one line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
+            record.exc_info = record.exc_text = None
+        due = self._said.get(record.getMessage(), 0.0) <= record.created
+        if due:
+            self._said[record.getMessage()] = record.created + REPEAT_SECONDS
+        return due
+
+
 class _Embedded(Consumer):  # type: ignore[misc]  # huey ships no types
     """Huey's consumer inside our process: the signals are ours to handle."""
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)
         self.started = threading.Event()
+        for name in ("huey.consumer.Worker", "huey.consumer.Scheduler"):
+            logger = logging.getLogger(name)
+            if not any(isinstance(known, _SaidOnce) for known in logger.filters):
+                logger.addFilter(_SaidOnce())
 
     def _set_signal_handlers(self) -> None:
         return
@@ -67,14 +91,25 @@ class Bells:
     """One bell for each lane. `path` is the file they are in; it holds nothing that must survive."""
 
     def __init__(self, path: Path) -> None:
-        # A lost ring is found by the sweep, so the file need not wait for the disk.
-        self._hueys = {lane: self._huey(lane, path) for lane in Lane}
+        self._path = path
+        self._opening = threading.Lock()
+        self._hueys: dict[Lane, SqliteHuey] = {}
+        self._looks: dict[Lane, Callable[[], object]] = {}
         self._answers: dict[Lane, Callable[[], None]] = {}
-        self._looks = {lane: huey.task(name="look")(self._answer_of(lane)) for lane, huey in self._hueys.items()}
         self._consumers: list[tuple[_Embedded, threading.Thread]] = []
+
+    def _open(self, lane: Lane) -> SqliteHuey:
+        """The lane's queue; its file is opened when it is first needed, for it may be that it cannot be, now."""
+        with self._opening:
+            if lane not in self._hueys:
+                huey = self._huey(lane, self._path)
+                self._looks[lane] = huey.task(name="look")(self._answer_of(lane))
+                self._hueys[lane] = huey
+            return self._hueys[lane]
 
     @staticmethod
     def _huey(lane: Lane, path: Path) -> SqliteHuey:
+        # A lost ring is found by the sweep, so the file need not wait for the disk.
         return SqliteHuey(str(lane), filename=str(path), results=False, fsync=False, serializer=_PlainRings())
 
     def _answer_of(self, lane: Lane) -> Callable[[], None]:
@@ -86,17 +121,17 @@ class Bells:
     def ring(self, lane: Lane) -> None:
         """Say that there may be work in `lane`. One that is not answered yet speaks for this one, too. Never raises."""
         try:
-            if self._hueys[lane].pending_count() == 0:
+            if self._open(lane).pending_count() == 0:
                 self._looks[lane]()
-        except Exception:
-            log.exception("could not ring for lane %s; the sweep will find the work", lane)
+        except Exception as error:  # noqa: BLE001 - a bell that cannot be rung fails nothing
+            log.warning("could not ring for lane %s, the sweep will find the work: %s", lane, error)
 
     def answer(self, lanes: Mapping[Lane, tuple[int, Callable[[], None]]]) -> None:
         """Start the workers of each lane: how many, and what they do at a ring."""
         for lane, (workers, act) in lanes.items():
             self._answers[lane] = act
             consumer = _Embedded(
-                self._hueys[lane],
+                self._open(lane),
                 workers=workers,
                 periodic=False,
                 initial_delay=POLL_SECONDS,

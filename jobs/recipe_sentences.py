@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from jobs.remarks import Placed, Remark
 
+MOST_CLOSED = 5
+"""Of all that closes the gate, so many are told."""
+
 REVIEW = "review"
 """Part of a job's review of a pull request."""
 
@@ -100,6 +103,14 @@ def needs_a_pull() -> str:
     return "A review needs a pull request: ask for it there."
 
 
-def gate_closed(rule: str, path: str, where: str) -> str:
-    """Why work is not pushed; ends up as the reason of a failed job."""
-    return f"the work changes `{path}`, which `{rule}` in `{where}` does not allow, so nothing was pushed"
+def gate_closed(closed: Sequence[str], where: str) -> str:
+    """Why work is not pushed; ends up as the reason of a failed job. `closed` are the halves of sentences, by `where` a
+    repository opens some of the rules.
+    """
+    more = f"; and {len(closed) - MOST_CLOSED} more" if len(closed) > MOST_CLOSED else ""
+    told = "; ".join(closed[:MOST_CLOSED])
+    opens = f" A rule that has the name of a key can be opened in `{where}` on the default branch."
+    return (
+        f"nothing was pushed, because {told}{more}. The work stays on the server, in the folder of this issue, for a"
+        f" person to look at.{opens if '`allow_' in told else ''}"
+    )

@@ -17,11 +17,11 @@ from jobs.checked import Check
 from jobs.delivering import attach_findings, post_review
 from jobs.facts import facts_of
 from jobs.gitea import GiteaMissing, GiteaRejected
+from jobs.inspection import inspect
 from jobs.mirror import Mirror
 from jobs.outgoing import last_look
 from jobs.sentences import Facts
 from jobs.servers import Forge
-from jobs.standing import changes
 from jobs.wiring import Wiring
 from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
 from models import ledger, speakers, threads
@@ -133,12 +133,12 @@ class Reporter:
         thread.pull = pull
 
     def _pass_gate(self, forge: Forge, thread: Thread, target: Target, sha: str) -> None:
-        """Raises PushRejected where the work changes what the repository does not want changed."""
+        """Raises PushRejected where the work brings what must not be pushed."""
         file = repofile.current(self._wiring, forge, thread.repo)
-        paths = changes(Mirror(self._workspace.mirror(target)), target, sha)
-        closed = gate.check(paths, forbidden=file.forbidden, workflows_allowed=file.allow_workflow_changes)
-        if closed is not None:
-            raise PushRejected(recipe_sentences.gate_closed(closed.rule, closed.path, repofile.PATH))
+        mirror = Mirror(self._workspace.mirror(target))
+        closed = gate.check(inspect(mirror, target, sha, forge.identity, self._wiring.redactor), file)
+        if closed:
+            raise PushRejected(recipe_sentences.gate_closed([str(each) for each in closed], repofile.PATH))
 
     def _recheck(self, forge: Forge, thread: Thread, job: Job) -> None:
         """Nothing to push, but the check was run: the pull request that is there becomes a draft, or no longer is."""

@@ -18,18 +18,21 @@ from jobs import agent, checks, commands, freeing, keeper, repofile
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
+from jobs.gateway.door import GatewayFailed
 from jobs.gitea import GiteaDown, GiteaError
 from jobs.launching import Launching
 from jobs.leases import lease_kept
 from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
 from jobs.repofile import RepoFile
+from jobs.room import Budget
 from jobs.servers import Forge
 from jobs.spending import Spent, spent_before
 from jobs.tasks import Recipe
 from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, Target, Workspace, WorkspaceRefused
-from models import ledger, threads
+from models import ledger, threads, trouble
+from models.disk import Room
 from models.ledger import Claimed
 from models.moves import Outcome
 from models.tables import Job, Thread
@@ -81,9 +84,11 @@ class Runner:
         """Run a job that was just claimed, to its end."""
         self._guarded(claimed, self._run)
 
-    def resume(self, claimed: Claimed) -> None:
-        """Go on with a job that another worker left: read along, settle what lies there, or queue it again."""
-        self._guarded(claimed, self._resume)
+    def resume(self, claimed: Claimed, *, lost: bool = True) -> None:
+        """Go on with a job that was left: read along, settle what lies there, or queue it again. `lost`: its worker was
+        lost, which counts where its agent went along.
+        """
+        self._guarded(claimed, partial(self._resume, lost=lost))
 
     def _guarded(self, claimed: Claimed, act: Callable[[Errand], None]) -> None:
         """Every way in which running a job can end is an end of the job, or puts it back into the queue."""
@@ -99,11 +104,16 @@ class Runner:
             self._settle(claimed, Outcome.CANCELLED, "")
         except SetupFailed as failed:
             self._settle(claimed, Outcome.FAILED, f"{failed}", **checks.row(failed.end))
-        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked) as fault:
+        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked, GatewayFailed) as fault:
             self._again(claimed, f"{fault}", counts=False)
         except (WorkspaceRefused, GiteaError, CommandLost) as refusal:
             self._settle(claimed, Outcome.FAILED, f"{refusal}")
-        except Exception:
+        except Exception as error:
+            if trouble.of_database(error) is not None:
+                raise  # of the job nothing can be written now, and its agent may well go on: see `jobs.lane`
+            if (words := trouble.of_storage(error)) is not None:
+                self._again(claimed, words, counts=False)
+                return
             log.exception("job=%s: the runner stumbled", claimed.job_id)
             self._settle(claimed, Outcome.FAILED, OWN_FAULT)
 
@@ -150,7 +160,7 @@ class Runner:
         if ledger.cancel_requested(self._wiring.db, errand.job.id):
             raise CancelledBefore
 
-    def _resume(self, errand: Errand) -> None:
+    def _resume(self, errand: Errand, *, lost: bool) -> None:
         if commands.began(errand.run_dir, checks.SETUP) and not (errand.run_dir / keeper.KEEPER).exists():
             self._begin(errand, repofile.kept(self._wiring, errand.thread.repo))
             return
@@ -163,13 +173,21 @@ class Runner:
             self._finish(errand)
             return
         strays = agent.end_strays(errand.lock, place)
+        if not lost:
+            self._again(errand.claimed, "the database could not be used for a while", counts=False)
+            return
         log.warning("job=%s was lost with its worker; %d processes were left over", errand.job.id, len(strays))
         self._after_crash(errand)
 
     def _after_crash(self, errand: Errand) -> None:
-        """A crash counts against a limit of its own, not against the attempts."""
+        """A crash counts against a limit of its own, not against the attempts; not where the disk is full, since a run
+        ends without a word then.
+        """
         crashes = errand.job.crashes + 1
         self._check(errand)
+        if self._room.scarce:
+            self._again(errand.claimed, trouble.FULL, counts=False)
+            return
         if crashes >= MAX_CRASHES:
             self._settle(errand.claimed, Outcome.FAILED, f"its worker was lost {crashes} times while it ran.")
             return
@@ -182,7 +200,8 @@ class Runner:
 
     def _read_along(self, errand: Errand, started: Callable[[], None]) -> None:
         """Follow the agent until it has ended, noting how far it is. `started` is called at its first word."""
-        transcript = Transcript()
+        transcript, place = Transcript(), self._workspace.place(errand.target)
+        budget = Budget(place)
         noted, unnoted = 0.0, False
 
         def on_lines(lines: list[bytes]) -> None:
@@ -197,7 +216,7 @@ class Runner:
                 noted, unnoted = self._wiring.clock(), False
                 self._note(errand, transcript)
             cancelled = ledger.cancel_requested(self._wiring.db, errand.job.id)
-            return CANCELLED if cancelled else transcript.stuck
+            return CANCELLED if cancelled else transcript.stuck or budget.broken()
 
         agent.follow(errand.run_dir, errand.lock, on_lines=on_lines, should_stop=should_stop, leave=self.leaving)
         self._check_leaving()
@@ -244,6 +263,8 @@ class Runner:
                 self._complete(errand, text)
             case Cancelled():
                 self._settle(errand.claimed, Outcome.CANCELLED, "")
+            case Failed() if self._room.scarce and result.ended == "exited":
+                self._again(errand.claimed, trouble.FULL, counts=False)
             case Failed(reason=reason, passing=True) if self._may_try_again(errand):
                 self._again(errand.claimed, reason, counts=True)
             case Failed(reason=reason):
@@ -272,6 +293,10 @@ class Runner:
         run_dir = errand.run_dir.with_name(f"run-{job.run}")
         errand = replace(errand, job=job, run_dir=run_dir, spent=spent_before(run_dir, job.run))
         self._launch(errand, self._recipes.terms(errand, repofile.kept(self._wiring, errand.thread.repo)))
+
+    @property
+    def _room(self) -> Room:
+        return Room.of(self._wiring.settings.home)
 
     def _may_try_again(self, errand: Errand) -> bool:
         return errand.job.attempt + 1 < self._wiring.settings.max_attempts

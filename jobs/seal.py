@@ -19,6 +19,12 @@ MAX_COMMITS: Final = 500
 
 TRAILER: Final = "Kugetsu-Job"
 _MAX_MESSAGE: Final = 60_000
+_CLAIM: Final = re.compile(
+    r"(?:kugetsu-job|(?:signed-off|co-authored|authored|co-developed|committed|reviewed|acked|tested|approved)-by|on-behalf-of)\s*:",
+    re.IGNORECASE,
+)
+"""Lines by which a commit claims a job, or that somebody made or approved it: none of that is the agent's to say."""
+
 _TRAILER_LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S")
 
 
@@ -94,9 +100,9 @@ def read_commit(raw: bytes) -> Commit:
 
 
 def with_trailer(message: str, job: str) -> str:
-    """The message with the one trailer naming the job; any other claim to a job is taken out."""
+    """The message with the one trailer naming the job; any other claim, to a job or to be somebody's, is taken out."""
     kept = [line.rstrip() for line in message.replace("\0", "")[:_MAX_MESSAGE].splitlines()]
-    kept = [line for line in kept if not line.lower().startswith(f"{TRAILER.lower()}:")]
+    kept = [line for line in kept if not _CLAIM.match(line.lstrip())]
     paragraphs = "\n".join(kept).strip("\n") or "Changes"
     last = paragraphs.split("\n\n")[1:][-1:]
     joins_block = bool(last) and all(_TRAILER_LINE.match(line) for line in last[0].splitlines())

@@ -105,18 +105,3 @@ def fork_point(mirror: Mirror, marks: Marks, head: str) -> str:
         if fork is not None:
             return fork
     raise Unrelated("the branch has no history in common with the default branch")
-
-
-def changes(mirror: Mirror, target: Target, sha: str) -> frozenset[str]:
-    """The paths that pushing a collected commit would change for the default branch, but for what somebody else has
-    changed just so on the thread's branch. Raises WorkspaceRefused.
-    """
-    marks = read_marks(mirror, target)
-    try:
-        changed = mirror.changed(fork_point(mirror, marks, sha), sha)
-        if marks.server is None:
-            return changed
-        theirs = mirror.changed(fork_point(mirror, marks, marks.server), marks.server)
-    except Unrelated as error:
-        raise WorkspaceRefused(f"The work cannot be looked through: {error}.") from error
-    return changed - (theirs - mirror.changed(marks.server, sha))

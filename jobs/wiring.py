@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from peewee import Database
 
@@ -15,7 +16,9 @@ from models.settings import Settings
 
 @dataclass(frozen=True)
 class Wiring:
-    """`worker` is this worker's name in the tables, `clock` gives seconds since the epoch."""
+    """`worker` is this worker's name in the tables, `clock` gives seconds since the epoch; `stopping` is set once this
+    worker is to end.
+    """
 
     settings: Settings
     db: Database
@@ -24,3 +27,4 @@ class Wiring:
     redactor: Redactor
     worker: str
     clock: Callable[[], float]
+    stopping: threading.Event = field(default_factory=threading.Event)

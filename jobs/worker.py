@@ -5,26 +5,31 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 
-from jobs import opencode, presence, queue_view, sandbox
+from peewee import PeeweeException
+
+from jobs import opencode, presence, queue_view, room, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
+from jobs.gateway.doors import Doors
 from jobs.hook_care import HookCare
+from jobs.known_secrets import secrets_of
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
 from jobs.outgoing import commit_words
+from jobs.patience import patiently
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
-from jobs.redact import Redactor, secrets_of
+from jobs.redact import Redactor
 from jobs.report import Reporter
 from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
-from models import ledger, limits, store, threads
+from models import ledger, limits, store, threads, trouble
 from models.moves import Outcome, State
 from models.settings import Settings
 from models.tables import Job, Worker
@@ -37,6 +42,8 @@ POSITIONS_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
 CHECK_SECONDS = 60.0
 STOP_SECONDS = 3.0
+ROOM_SECONDS = 2.0
+TROUBLE_SECONDS = 1.0
 DESK_WORKERS = 2
 
 
@@ -55,25 +62,28 @@ class WorkerProcess:
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
-        self._wiring = self._wire(Forges(settings.servers, self._db))
+        self._doors = Doors(settings, environ, sandboxed=self._sandbox.kind == "bwrap")
+        secrets = [*secrets_of(settings, environ), *self._doors.secrets()]
+        self._wiring = self._wire(Forges(settings.servers, self._db), secrets)
         words = partial(commit_words, redactor=self._wiring.redactor)
         workspace = Workspace(settings.home, self._sandbox.run_inside, temp_dir=settings.temp_dir, words=words)
-        self._launching = Launching(self._wiring, program, self._sandbox, environ)
+        self._launching = Launching(self._wiring, program, self._sandbox, self._doors)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
         self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
         self._hooks = HookCare(self._wiring)
-        self._stopping = threading.Event()
+        self._stopping = self._wiring.stopping
+        self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
 
-    def _wire(self, forges: Forges) -> Wiring:
+    def _wire(self, forges: Forges, secrets: Sequence[str]) -> Wiring:
         return Wiring(
             settings=self._settings,
             db=self._db,
             bells=self._bells,
             forges=forges,
-            redactor=Redactor(secrets_of(self._settings)),
+            redactor=Redactor(secrets),
             worker=self._presence.name,
             clock=time.time,
         )
@@ -81,9 +91,11 @@ class WorkerProcess:
     def start(self) -> None:
         """Take up what others left, then answer the bells."""
         self._appear()
+        self._watch_room()
         self._sweep()
         self._hooks.start()
-        self._bells.answer({Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._look_at_desk)})
+        looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._look_at_desk)}
+        self._bells.answer({lane: (count, partial(self._safely, look)) for lane, (count, look) in looks.items()})
         self._ticker.start()
         self._namer.start()
         for lane in Lane:
@@ -96,8 +108,9 @@ class WorkerProcess:
         self._bells.stop(STOP_SECONDS)
         self._ticker.join(STOP_SECONDS)
         self._namer.join(STOP_SECONDS)
-        threads.free_threads_of(self._db, self._presence.name)
-        Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
+        with suppress(PeeweeException):  # the next worker finds out by itself
+            threads.free_threads_of(self._db, self._presence.name)
+            Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
         self._wiring.forges.close()
         self._stack.close()
         self._bells.close()
@@ -119,9 +132,13 @@ class WorkerProcess:
         log.info("worker %s: sandbox %s (%s)", name, self._sandbox.kind, self._sandbox.why)
 
     def _name_agent(self) -> None:
-        """Ask the agent who it is, beside the work: that takes it seconds on a busy machine."""
+        """Ask the agent who it is, beside the work: that takes it seconds on a busy machine. First the gateway, which
+        the first job needs.
+        """
+        self._safely(partial(self._doors.open, self._db))
         name = self._launching.agent_name
-        Worker.update(agent=name).where(Worker.name == self._presence.name).execute(self._db)
+        query = Worker.update(agent=name).where(Worker.name == self._presence.name)
+        patiently(self._wiring, lambda: query.execute(self._db))
         log.info("the agent is %s", name)
         self._db.close()
 
@@ -131,6 +148,7 @@ class WorkerProcess:
             POSITIONS_SECONDS: self._show_positions,
             SWEEP_SECONDS: self._sweep,
             CHECK_SECONDS: self._check,
+            ROOM_SECONDS: self._watch_room,
             TICK_SECONDS: self._ring_for_due,
         }
         due = dict.fromkeys(rounds, 0.0) | {SWEEP_SECONDS: time.monotonic() + SWEEP_SECONDS}
@@ -141,15 +159,33 @@ class WorkerProcess:
                     self._safely(act)
         self._db.close()
 
-    def _safely(self, act: object) -> None:
+    def _safely(self, act: Callable[[], None]) -> None:
         try:
-            assert callable(act)  # noqa: S101 - for the type checker
             act()
-        except Exception:
-            log.exception("the ticker stumbled; it goes on")
+        except Exception as error:
+            if (words := trouble.of_storage(error)) is None:
+                log.exception("a part of the worker stumbled; it goes on")
+            else:
+                self._note_trouble(words)
+                self._db.close()
+                self._stopping.wait(TROUBLE_SECONDS)
+
+    def _note_trouble(self, words: str) -> None:
+        """Say once that work waits for the storage, and once that it goes on."""
+        with self._troubled:
+            before, self._trouble = self._trouble, words
+        if words and words != before:
+            log.error("work waits until it can go on: %s", words)
+        if before and not words:
+            log.warning("work goes on: the storage can be used again")
 
     def _beat(self) -> None:
         Worker.update(seen_at=self._wiring.clock()).where(Worker.name == self._presence.name).execute(self._db)
+        self._doors.look(self._db)
+        self._note_trouble("")
+
+    def _watch_room(self) -> None:
+        room.watch(self._wiring, room.folders_of(self._settings))
 
     def _check(self) -> None:
         self._wiring.forges.check(self._wiring.clock())
@@ -177,7 +213,5 @@ class WorkerProcess:
 
     def _expire(self) -> None:
         now = self._wiring.clock()
-        oldest = now - self._settings.queue_timeout.total_seconds()
-        stale = (Job.state == State.QUEUED) & (Job.queued_at < oldest)
-        for job in list(Job.select(Job.id).where(stale).execute(self._db)):
-            ledger.end_waiting(self._db, job.id, Outcome.EXPIRED, now=now, reason="waited too long")
+        for job_id in ledger.waiting_since(self._db, now - self._settings.queue_timeout.total_seconds()):
+            ledger.end_waiting(self._db, job_id, Outcome.EXPIRED, now=now, reason="waited too long")

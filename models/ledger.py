@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from peewee import Database, Expression, fn
+from peewee import SQL, Database, Expression, fn
 
+from models import saying, tally
 from models.moves import OPEN, Outcome, State, Verdict, check
 from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Intake, Job, Move, Repo, Thread
@@ -41,11 +42,16 @@ def create(db: Database, ask: Ask, thread: Thread, recipe: str) -> int:
         )
     )
     _ADD_FIRST_MOVE.run(db, job=job_id, at=ask.said_at, target=str(State.ASKED), reason=f"{ask.author} asked")
+    saying.moved(db, job_id, None, State.ASKED, reason=f"{ask.author} asked")
     return job_id
 
 
-def _log(db: Database, job_id: int, *, at: float, source: State | None, target: State, **more: Any) -> None:
-    Move.insert(job=job_id, at=at, source=source, target=target, **more).execute(db)
+def _note(db: Database, job_id: int, *, at: float, source: State, target: State, reason: str, **more: Any) -> None:
+    """Write the move into the log that replays, count it, and have the report made."""
+    Move.insert(job=job_id, at=at, source=source, target=target, reason=reason, **more).execute(db)
+    tally.moved(db, job_id, source, target, at=at)
+    saying.moved(db, job_id, source, target, reason=reason, **more)
+    _raise_report(db, job_id)
 
 
 def _raise_report(db: Database, job_id: int) -> None:
@@ -88,8 +94,7 @@ def move(
         if query.execute(db) == 0:
             return False
         outcome = changes.get("outcome")
-        _log(db, job_id, at=at, source=source, target=target, reason=reason, outcome=outcome, worker=worker)
-        _raise_report(db, job_id)
+        _note(db, job_id, at=at, source=source, target=target, reason=reason, outcome=outcome, worker=worker)
         return True
 
 
@@ -106,8 +111,7 @@ def claim_next(db: Database, worker: str, *, now: float, lease: float) -> Claime
         for job in list(query.returning(Job.id, Job.epoch, Job.repo).execute(db)):
             latest = Repo.select(fn.MAX(Repo.turn) + 1).scalar(db)
             Repo.update(turn=latest).where(Repo.id == job.repo_id).execute(db)
-            _log(db, job.id, at=now, source=State.QUEUED, target=State.RUNNING, reason="claimed", worker=worker)
-            _raise_report(db, job.id)
+            _note(db, job.id, at=now, source=State.QUEUED, target=State.RUNNING, reason="claimed", worker=worker)
             return Claimed(int(job.id), int(job.epoch))
     return None
 
@@ -201,8 +205,15 @@ def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
         if Job.update(outcome=Outcome.FAILED, error=error).where(completed).execute(db) == 0:
             return False
         here = State.REPORTING
-        _log(db, job_id, at=now, source=here, target=here, outcome=Outcome.FAILED, reason=error)
+        Move.insert(job=job_id, at=now, source=here, target=here, outcome=Outcome.FAILED, reason=error).execute(db)
         return True
+
+
+def waiting_since(db: Database, moment: float) -> list[int]:
+    """The queued jobs that have waited in the queue since before `moment`: what ran meanwhile has waited only since."""
+    came = Move.select(SQL("1")).where((Move.job == Job.id) & (Move.target == State.QUEUED) & (Move.at >= moment))
+    query = Job.select(Job.id).where((Job.state == State.QUEUED) & (Job.queued_at < moment) & ~fn.EXISTS(came))
+    return [int(job.id) for job in query.execute(db)]
 
 
 def request_cancel(db: Database, job_id: int, by: str, *, now: float, why: str = "") -> bool:

@@ -37,6 +37,23 @@ def resume(db: Database) -> None:
     Intake.update(paused=False, reason="").execute(db)
 
 
+def hold(db: Database, reason: str | None) -> bool:
+    """Start nothing more for this reason, or for none any more (None), whatever an administrator says; whether that is
+    news.
+    """
+    if of(db).held == reason:
+        return False
+    Intake.update(held=reason).execute(db)
+    return True
+
+
+def why_nothing_starts(row: Intake) -> str | None:
+    """Why nothing starts, "" where no reason was given; None where something may."""
+    if row.held is not None:
+        return str(row.held)
+    return str(row.reason) if row.paused else None
+
+
 def set_capacity(db: Database, limit: int) -> None:
     """Let `limit` jobs run at once. Those that run already go on, however many they are."""
     Intake.update(capacity=limit).execute(db)

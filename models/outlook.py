@@ -23,7 +23,8 @@ def outlooks(db: Database, *, now: float) -> dict[int, Outlook]:
 def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: float) -> dict[int, Outlook]:
     intake = limits.of(db)
     running = list(Job.select().where(Job.state == State.RUNNING).execute(db))
-    found = {} if intake.paused else _starts(db, intake, running, [rows[job_id] for job_id in places], now)
+    why = limits.why_nothing_starts(intake)
+    found = {} if why is not None else _starts(db, intake, running, [rows[job_id] for job_id in places], now)
     repos = [job.repo_id for job in running]
     room = len(running) < intake.capacity
     full = {repo for repo in repos if room and intake.per_repo is not None and repos.count(repo) >= intake.per_repo}
@@ -31,7 +32,7 @@ def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: f
         job_id: Outlook(
             place,
             found.get(job_id),
-            intake.reason if intake.paused else None,
+            why,
             rows[job_id].not_before if rows[job_id].not_before > now else None,
             rows[job_id].repo_id in full,
         )

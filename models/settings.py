@@ -44,6 +44,8 @@ _TOKEN = "an access token of the bot's account: no spaces, no line breaks, ASCII
 _SECRETS = "the secret typed into the webhook's form; several, comma-separated, while changing it"
 _DURATION = "a duration like 90s, 10m or 24h, at most a year"
 _ONE_UP = "a whole number, 1 or more"
+_COUNT = f"{_ONE_UP}, or none"
+_AMOUNT = "an amount above 0, in US dollars, or none"
 
 
 class Server(BaseModel):
@@ -87,7 +89,7 @@ class Settings(BaseSettings):
     )
     allow_users: Annotated[values.Logins, Field(description="logins, comma-separated")] = frozenset()
     max_concurrent_agents: Annotated[values.Count, Field(description=_ONE_UP)] = 3
-    max_agents_per_repo: Annotated[values.CountOrNone, Field(description=f"{_ONE_UP}, or none")] = None
+    max_agents_per_repo: Annotated[values.CountOrNone, Field(description=_COUNT)] = None
     max_attempts: Annotated[values.Count, Field(description=_ONE_UP)] = 3
     queue_limit: Annotated[values.Count, Field(description=_ONE_UP)] = 100
     queue_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(hours=24)
@@ -103,10 +105,14 @@ class Settings(BaseSettings):
         Field(description="names (not values) of variables, comma-separated, none of them KUGETSU_..."),
     ] = ()
     model: Annotated[values.ModelName | None, Field(description="provider/model, as opencode names it")] = None
-    max_tokens_per_job: Annotated[values.CountOrNone, Field(description=f"{_ONE_UP}, or none")] = None
-    max_cost_per_job: Annotated[
-        values.AmountOrNone, Field(description="an amount above 0 in the provider's currency, or none")
-    ] = None
+    max_tokens_per_job: Annotated[values.CountOrNone, Field(description=_COUNT)] = None
+    max_cost_per_job: Annotated[values.AmountOrNone, Field(description=_AMOUNT)] = None
+    max_tokens_per_issue: Annotated[values.CountOrNone, Field(description=_COUNT)] = None
+    max_cost_per_issue: Annotated[values.AmountOrNone, Field(description=_AMOUNT)] = None
+    max_tokens_per_repo_month: Annotated[values.CountOrNone, Field(description=_COUNT)] = None
+    max_cost_per_repo_month: Annotated[values.AmountOrNone, Field(description=_AMOUNT)] = None
+    max_tokens_per_month: Annotated[values.CountOrNone, Field(description=_COUNT)] = None
+    max_cost_per_month: Annotated[values.AmountOrNone, Field(description=_AMOUNT)] = None
     sandbox: Annotated[Literal["auto", "bwrap", "none"], values.Keyword, Field(description="auto, bwrap or none")] = (
         "auto"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from peewee import Case, Database, SqliteDatabase, fn
+from peewee import Case, Database, PeeweeException, SqliteDatabase, fn
 from playhouse import migrations
 
+from models import saying, tally, trouble
 from models.events import Person
 from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Delivery, Intake, Job, Repo, Server, Thread
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+PAUSE_SECONDS, REMIND_SECONDS = 0.5, 60.0
+"""How often a database that cannot be used is tried again, and how often that is said."""
 
 WORK_VERBS = frozenset({"code", "research", "review", "continue", "retry"})
 """Verbs that become a job at once; the desk answers the others itself."""
@@ -72,16 +82,58 @@ def _only_one(lock_path: Path) -> Iterator[None]:
         yield
 
 
+class DatabaseTooNew(Exception):
+    """A newer version of Kugetsu has been at work on this database; the message says what would be right."""
+
+
 def migrate(db: Database, lock_path: Path, *, capacity: int) -> list[str]:
-    """Bring the schema up to date, one process at a time, and return the names of the migrations that ran.
-    `capacity` is how many agents may run, if nobody has said otherwise yet.
+    """Bring the schema up to date, one process at a time, and return the names of the migrations that ran: each whole
+    or not at all. `capacity` is how many agents may run, if nobody has said otherwise yet.
+
+    Raises DatabaseTooNew, and peewee's errors where the database cannot be used.
     """
-    folder = Path(__file__).parent / "migrations"
     with _only_one(lock_path), db.connection_context():
-        ran: list[str] = migrations.run(db, str(folder))
+        _refuse_newer(db)
+        ran: list[str] = migrations.run(db, str(MIGRATIONS))
         first = Intake.insert(id=1, capacity=capacity, configured=capacity)
         first.on_conflict(action="NOTHING", conflict_target=[Intake.id]).execute(db)
     return ran
+
+
+def _refuse_newer(db: Database) -> None:
+    """A migration that has run and that we do not know: columns may mean something else by now."""
+    unknown = sorted(
+        set(migrations.Runner(db, str(MIGRATIONS)).applied()) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
+    )
+    if unknown:
+        raise DatabaseTooNew(
+            f"{db.database} was written by a newer version of Kugetsu ({unknown[-1]}); right would be that version, or "
+            "a backup from before it"
+        )
+
+
+def migrate_patiently(db: Database, lock_path: Path, *, capacity: int, stop: threading.Event) -> bool:
+    """`migrate`, as soon as the database can be used; False where `stop` was set before. Raises DatabaseTooNew."""
+    told = 0.0
+    while not stop.is_set():
+        try:
+            for name in migrate(db, lock_path, capacity=capacity):
+                log.info("the database was brought up to date: %s", name)
+            return True
+        except (PeeweeException, OSError) as error:
+            if (words := trouble.of_storage(error)) is None:
+                raise
+            if time.monotonic() >= told:
+                told = time.monotonic() + REMIND_SECONDS
+                log.warning("%s cannot be used, and is tried again until it can: %s", db.database, words)
+        stop.wait(PAUSE_SECONDS)
+    return False
+
+
+def probe(db: Database) -> None:
+    """Write a row as it is, to the disk: raises what storing would raise now."""
+    with db.connection_context(), db.atomic():
+        Intake.update(capacity=Intake.capacity).execute(db)
 
 
 def bot_of(db: Database, server: str) -> Person | None:
@@ -95,7 +147,24 @@ def bot_of(db: Database, server: str) -> Person | None:
 def accept_many(db: Database, items: Sequence[Incoming]) -> list[Accepted]:
     """Store all `items` with what they ask, in one transaction. Raises peewee's OperationalError where it cannot."""
     with db.atomic():
-        return [_accept(db, item) for item in items]
+        accepted = [_accept(db, item) for item in items]
+        found = zip(items, accepted, strict=True)
+        tally.stored(db, ((item.delivery.server, item.delivery.source, made.verdict) for item, made in found))
+    for item, made in zip(items, accepted, strict=True):
+        _say(item, made)
+    return accepted
+
+
+def _say(item: Incoming, made: Accepted) -> None:
+    saying.stored(
+        made.delivery_id,
+        server=item.delivery.server,
+        source=item.delivery.source,
+        repo=item.decision.repo,
+        issue=item.decision.issue,
+        verdict=made.verdict,
+        detail=made.detail,
+    )
 
 
 def _accept(db: Database, item: Incoming) -> Accepted:

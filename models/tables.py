@@ -13,6 +13,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     Check,
+    CompositeKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -64,7 +65,7 @@ class Intake(Model):
 
     `capacity` holds for all repositories together, `per_repo` for each of them (None: no limit of its own).
     `configured` is the setting from which `capacity` was last taken: where they differ, somebody has changed it by
-    hand since.
+    hand since. `held` is why nothing starts although nobody has paused: a worker says so, and takes it back.
     """
 
     id = AutoField()
@@ -73,6 +74,7 @@ class Intake(Model):
     per_repo = IntegerField(null=True)
     paused = BooleanField(default=False)
     reason = TextField(default="")
+    held = TextField(null=True)
 
     class Meta:
         table_name = "intake"
@@ -106,8 +108,8 @@ class Hook(Model):
     `asked` grows with every request of a person, `answered` follows; `wish` is what they want of it ("": what the
     settings say). `hook_id` is the webhook of ours there, `mark` tells the secret that it was made with from others
     ("": nobody knows). `state`, `problem` and `cure` are what was last seen of it; `by` is the wider place whose
-    webhook serves this one. `tested_at` is when a test delivery was last sent. The row of the server itself says when its
-    repositories are listed.
+    webhook serves this one. `tested_at` is when a test delivery was last sent. The row of the server itself says when
+    its repositories are listed.
     """
 
     id = AutoField()
@@ -357,6 +359,15 @@ class Ask(Model):
         constraints = [Check(f"verdict IS NULL OR {_one_of('verdict', Verdict)}")]
 
 
+class Heard(Model):
+    """The key of an ask whose row is gone with its conversation: who said it is not heard again."""
+
+    key = TextField(primary_key=True)
+
+    class Meta:
+        table_name = "heard"
+
+
 class Move(Model):
     """One row for each move of a job: the log replays to the job's state."""
 
@@ -374,5 +385,66 @@ class Move(Model):
         table_name = "move"
 
 
-TABLES: tuple[type[Model], ...] = (Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Move, Hook, Refusal)
+class Tally(Model):
+    """One figure that only grows, see `models.tally`. `labels` is JSON, its keys sorted."""
+
+    name = TextField()
+    labels = TextField()
+    value = DoubleField(default=0.0)
+
+    class Meta:
+        table_name = "tally"
+        primary_key = CompositeKey("name", "labels")
+
+
+class Account(Model):
+    """What the gateway knows of a job: the SHA-256 of the token with which its agent may call, and what was served to
+    it. `cut_short` says which budget ended the job, "" where none did. Cost is in US dollars.
+    """
+
+    job_id: int
+    job = ForeignKeyField(Job, primary_key=True, on_delete="CASCADE")
+    token = TextField(null=True)
+    tokens_in = BigIntegerField(default=0)
+    tokens_out = BigIntegerField(default=0)
+    cost = DoubleField(default=0.0)
+    cut_short = TextField(default="")
+
+    class Meta:
+        table_name = "account"
+        indexes = (SQL("CREATE UNIQUE INDEX account_of_token ON account (token) WHERE token IS NOT NULL"),)
+
+
+class Spending(Model):
+    """What the jobs of a repository used on one day (`2026-11-23`, UTC). Cost is in US dollars."""
+
+    repo_id: int
+    id = AutoField()
+    repo = ForeignKeyField(Repo, on_delete="CASCADE", index=False)
+    day = TextField()
+    tokens = BigIntegerField(default=0)
+    cost = DoubleField(default=0.0)
+
+    class Meta:
+        table_name = "spending"
+        indexes = ((("day", "repo"), True),)
+
+
+class Gateway(Model):
+    """The model gateway of a host: the port it keeps, and the names of the credentials that its agents are handed all
+    the same (JSON list).
+    """
+
+    host = TextField(primary_key=True)
+    port = IntegerField(default=0)
+    credentials = TextField(default="[]")
+
+    class Meta:
+        table_name = "gateway"
+
+
+TABLES: tuple[type[Model], ...] = (
+    *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
+    *(Account, Spending, Gateway, Tally, Hook, Refusal),
+)
 """All of them, in an order in which they can be created."""

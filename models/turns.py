@@ -63,10 +63,10 @@ def _may_start(job: ModelAlias[Job], now: float) -> Expression:
 
 
 def _room() -> Function:
-    """Intake is not paused, and fewer jobs run than may."""
+    """Intake is neither paused nor held, and fewer jobs run than may."""
     running = Job.alias()
     slots = running.select(fn.COUNT(running.id)).where(running.state == _RUNNING)
-    return fn.EXISTS(Intake.select(SQL("1")).where(~Intake.paused & (Intake.capacity > slots)))
+    return fn.EXISTS(Intake.select(SQL("1")).where(~Intake.paused & Intake.held.is_null() & (Intake.capacity > slots)))
 
 
 def _room_in_repo() -> Function:

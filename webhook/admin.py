@@ -11,7 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from models import trouble
 from models.settings import Settings
+from webhook.health import Health
 from webhook.status import Status, read
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -79,11 +81,13 @@ class Admin:
         database: Database,
         clock: Callable[[], float],
         refused: Callable[[], Mapping[int, int]],
+        health: Health,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
         self._refused = refused
+        self._health = health
 
     async def status(self, request: Request) -> Response:
         """GET /admin/status: everything at one glance."""
@@ -92,8 +96,10 @@ class Admin:
         try:
             return JSONResponse(await run_in_threadpool(self._read_status))
         except PeeweeException as error:
-            return JSONResponse({"error": f"the database cannot be read: {error}"}, 503)
+            return JSONResponse({"error": f"the database cannot be read: {trouble.in_words(error)}"}, 503)
 
     def _read_status(self) -> Status:
+        storage = self._health.storage()
         with self._database.connection_context():
-            return read(self._database, self._settings, now=self._clock(), refused=self._refused())
+            status = read(self._database, self._settings, now=self._clock(), refused=self._refused())
+        return {**status, "storage": storage}

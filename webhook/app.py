@@ -17,15 +17,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from models import payloads, store
+from models import payloads, store, trouble
 from models.events import Person
 from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, Settings, repo_allowed
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
 from webhook.admin import Admin
+from webhook.deliveries import Deliveries
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.metrics import Metrics
 from webhook.refusals import Refusals
 from webhook.repos import Repos
 from webhook.steering import Steering
@@ -79,9 +81,11 @@ def create_app(wiring: Wiring) -> Starlette:
     """The application. Its writer thread starts and ends with it."""
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
-    health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.alive)
+    health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
+    deliveries = Deliveries(wiring.settings, wiring.database)
     jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
-    admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused)
+    admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, health)
+    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -89,11 +93,14 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/webhook/{server}", receiver.receive, methods=["POST"]),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
+            Route("/metrics", metrics.page),
             Route("/admin/status", admin.status),
             Route("/admin/repos", Repos(wiring.settings, wiring.database).list),
             Route("/admin/jobs", jobs.list),
             Route("/admin/jobs/{job:int}", jobs.one),
             Route("/admin/jobs/{job:int}/log", jobs.log),
+            Route("/admin/deliveries", deliveries.list),
+            Route("/admin/deliveries/{delivery:int}", deliveries.one),
             *_steering(wiring),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
@@ -111,6 +118,7 @@ def _steering(wiring: Wiring) -> list[Route]:
         Route("/admin/repos/{owner}/{repo}/webhook", steering.webhook, methods=["POST"]),
         Route("/admin/jobs/{job:int}/cancel", steering.cancel, methods=["POST"]),
         Route("/admin/jobs/{job:int}/retry", steering.retry, methods=["POST"]),
+        Route("/admin/deliveries/{delivery:int}/replay", steering.replay, methods=["POST"]),
     ]
 
 
@@ -199,8 +207,9 @@ class Receiver:
         try:
             return await self._bots.of(server)
         except PeeweeException as error:
-            _log.exception("our account on %s could not be looked up", server)
-            raise Refused(_UNAVAILABLE, "the database cannot be read now") from error
+            words = trouble.in_words(error)
+            _log.warning("our account on %s could not be looked up: %s", server, words)
+            raise Refused(_UNAVAILABLE, f"this cannot be stored now: {words}") from error
 
     def _understand(self, event_type: str, text: bytes, bot: Person | None) -> Decision:
         try:

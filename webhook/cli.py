@@ -19,15 +19,19 @@ from jobs.opencode import AgentMissing
 from jobs.queue import Bells, Lane
 from jobs.sandbox import SandboxUnavailable
 from jobs.worker import WorkerProcess
-from models import store
+from models import store, trouble
 from models.settings import Settings, SettingsError, load
+from models.store import DatabaseTooNew
 from webhook.app import Wiring, create_app
 from webhook.logs import set_up_logging
+from webhook.preparing import Preparing, prepared
 from webhook.server import CannotListen, serve
 
 log = logging.getLogger("kugetsu")
 
-WELL, WRONG = 0, 2
+WELL, NOT_NOW, WRONG = 0, 1, 2
+REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseTooNew, OSError)
+"""Raised where somebody has to change something before it can work."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 5.0
 """A half that has not ended by then is killed; nothing it does is lost by that."""
@@ -45,10 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
-        set_up_logging(settings)
+        set_up_logging(settings, os.environ)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
-    except (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, OSError) as error:
+    except Exception as error:
+        if (words := trouble.of_storage(error)) is not None:
+            print(f"kugetsu: {words} ({error})", file=sys.stderr)
+            return NOT_NOW
+        if not isinstance(error, REFUSALS):
+            raise
         print(f"kugetsu: {error}", file=sys.stderr)
         return WRONG
 
@@ -80,19 +89,21 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 def without_effect(settings: Settings) -> list[str]:
     """Settings that are set and that this version does nothing with yet."""
-    unused = ("max_tokens_per_job", "max_cost_per_job", "notify")
+    unused = [*(name for name in Settings.model_fields if name.startswith(("max_tokens_", "max_cost_"))), "notify"]
     return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
 
 
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:
     del environ
     database = store.open_database(settings.home / "kugetsu.db")
-    store.migrate(database, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
+    preparing = Preparing(database, settings)
     bells = Bells(settings.home / "queue.db")
     desk, agents = (partial(bells.ring, lane) for lane in (Lane.DESK, Lane.AGENTS))
     app = create_app(Wiring(settings=settings, database=database, ring=desk, ring_agents=agents))
-    serve(app, settings, announce=_announce(settings))
+    with preparing:
+        serve(app, settings, announce=_announce(settings))
     bells.close()
+    preparing.check()
     return WELL
 
 
@@ -113,6 +124,8 @@ def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
     stop = threading.Event()
     for number in SIGNALS:
         signal.signal(number, lambda *_: stop.set())
+    if not prepared(settings, stop):
+        return WELL
     worker = WorkerProcess(settings, environ)
     worker.start()
     for name in without_effect(settings):

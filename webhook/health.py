@@ -1,6 +1,5 @@
 """Whether the service lives, and whether it can work: database, workers, Gitea, disk."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 
 from peewee import Database, PeeweeException
@@ -8,6 +7,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from models import trouble
+from models.disk import Room
 from models.settings import Server as ServerSettings
 from models.settings import Settings
 from models.tables import Intake, Server, Worker
@@ -15,26 +16,23 @@ from models.tables import Intake, Server, Worker
 SILENT = 30.0
 """Seconds without a heartbeat after which a worker counts as gone."""
 
-LEAST_FREE = 512 * 1024 * 1024
-"""Bytes free below which the next clone or database page may find the disk full."""
-
 PARTS = ("database", "workers", "gitea", "disk")
 
 
 class Health:
-    """The two probes. `writer_alive` says whether deliveries are still being stored."""
+    """The two probes. `writer_problem` says why deliveries cannot be stored, "" where they can."""
 
     def __init__(
         self,
         settings: Settings,
         database: Database,
         clock: Callable[[], float],
-        writer_alive: Callable[[], bool],
+        writer_problem: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self._writer_alive = writer_alive
+        self._writer_problem = writer_problem
 
     async def healthz(self, _request: Request) -> Response:
         """Answers as long as the process does: what is wrong elsewhere is no reason to restart it."""
@@ -58,14 +56,31 @@ class Health:
             "disk": tuple(self._disk_problems()),
         }
 
+    def storage(self) -> dict[str, str | int | float | bool | None]:
+        """For the status page: bytes of the database and of the disk, and what is wrong with either. Blocks."""
+        home = self._settings.home
+        try:
+            room = Room.of(home)
+        except OSError:
+            room = None
+        size = sum(path.stat().st_size for path in home.glob("kugetsu.db*"))
+        return {
+            "problem": "; ".join([*self._database_problems(), *self._disk_problems()]),
+            "database_bytes": size,
+            "free_bytes": room.free if room else None,
+            "floor_bytes": room.floor if room else None,
+        }
+
     def _database_problems(self) -> Iterator[str]:
-        if not self._writer_alive():
-            yield "the thread that stores deliveries has ended"
+        said = self._writer_problem()
+        if said:
+            yield f"deliveries cannot be stored: {said}"
         try:
             with self._database.connection_context():
                 probe_write(self._database)
         except PeeweeException as error:
-            yield f"the database cannot be written: {error}"
+            if (words := trouble.in_words(error)) != said:
+                yield f"the database cannot be used: {words}"
 
     def _worker_problems(self) -> Iterator[str]:
         with self._database.connection_context():
@@ -89,16 +104,16 @@ class Health:
 
     def _disk_problems(self) -> Iterator[str]:
         try:
-            free = shutil.disk_usage(self._settings.home).free
+            room = Room.of(self._settings.home)
         except OSError as error:
             yield f"the free disk space cannot be read: {error.strerror}"
             return
-        if free < LEAST_FREE:
-            yield f"only {free // 1024 // 1024} MiB of disk are free"
+        if room.scarce:
+            yield f"{room.words()}: no new agent starts"
 
 
 def probe_write(database: Database) -> None:
-    """Write a row and take it back: an open connection alone does not show a full or read-only database.
+    """Write a row and take it back: an open connection alone does not show a locked or read-only database.
 
     Raises PeeweeException.
     """

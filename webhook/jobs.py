@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from jobs.redact import Redactor, secrets_of
+from jobs.known_secrets import secrets_of
+from jobs.redact import Redactor
 from models.estimate import Outlook
 from models.moves import State
 from models.outlook import outlooks
@@ -87,7 +88,7 @@ class Jobs:
             return _no_such_job(request)
         moves = Move.select().where(Move.job == row.id).order_by(Move.id).execute(self._database)
         found = outlooks(self._database, now=self._clock()) if row.state == State.QUEUED else {}
-        return JSONResponse(self._job(row, found.get(row.id)) | {"moves": [_move(move) for move in moves]})
+        return JSONResponse(self._job(row, found.get(row.id)) | {"moves": [self._move(move) for move in moves]})
 
     def _log(self, request: Request) -> Response:
         number = request.path_params["job"]
@@ -122,6 +123,16 @@ class Jobs:
             "error": self._redactor.clean(row.error) or None,
         }
 
+    def _move(self, move: Move) -> Json:
+        return {
+            "at": rfc3339(move.at),
+            "from": move.source,
+            "to": move.target,
+            "outcome": move.outcome,
+            "reason": self._redactor.clean(move.reason),
+            "worker": move.worker,
+        }
+
     def _comment_url(self, row: Job) -> str | None:
         thread, comment = row.thread, row.live_comment
         server = Server.select(Server.url).where(Server.name == thread.server).first(self._database)
@@ -137,17 +148,6 @@ def _rows() -> Any:
 
 def _no_such_job(request: Request) -> Response:
     return JSONResponse({"error": f"there is no job {request.path_params['job']}"}, 404)
-
-
-def _move(move: Move) -> Json:
-    return {
-        "at": rfc3339(move.at),
-        "from": move.source,
-        "to": move.target,
-        "outcome": move.outcome,
-        "reason": move.reason,
-        "worker": move.worker,
-    }
 
 
 def _runs(folder: Path) -> list[Path]:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from peewee import Database, fn
 
-from models import store
+from models import budgets, limits, spending, store
 from models.moves import Outcome, State
 from models.settings import Settings
-from models.tables import Delivery, Intake, Job, Repo, Server, Worker
+from models.tables import Delivery, Job, Repo, Server, Worker
 from webhook.health import SILENT, what_is_missing
 
 Value = str | int | float | bool | None
@@ -28,6 +28,9 @@ class Status(TypedDict):
     gitea: dict[str, dict[str, Value]]
     agent: dict[str, Value]
     sandbox: dict[str, Value]
+    credentials: str | list[str] | None
+    spending: dict[str, object]
+    storage: NotRequired[dict[str, Value]]
 
 
 def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, int]) -> Status:
@@ -53,6 +56,8 @@ def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, 
             "kind": newest.sandbox if newest else None,
             "reason": newest.sandbox_why if newest else "no worker has looked yet",
         },
+        "credentials": _credentials(db),
+        "spending": _spending(db, settings, now),
     }
 
 
@@ -64,14 +69,40 @@ def rfc3339(seconds: float | None) -> str | None:
 
 
 def _capacity(db: Database, jobs: Mapping[str, int]) -> dict[str, Value]:
-    intake = Intake.select().where(Intake.id == 1).get(db)
+    intake = limits.of(db)
+    why = limits.why_nothing_starts(intake)
     return {
         "limit": intake.capacity,
         "running": jobs[State.RUNNING],
         "queued": jobs[State.QUEUED],
-        "paused": intake.paused,
-        "reason": intake.reason,
+        "paused": why is not None,
+        "reason": why or "",
     }
+
+
+def _credentials(db: Database) -> str | list[str] | None:
+    """What agents hold: "none", or the names of what they are handed; None before a worker has looked."""
+    handed = spending.handed_over(db)
+    return "none" if handed == [] else handed
+
+
+def _spending(db: Database, settings: Settings, now: float) -> dict[str, object]:
+    """What was used today and this month (UTC), in all and by repository, and the limits that are set."""
+    days = {"today": spending.day_of(now), "month": spending.month_begin(now)}
+    used = {name: spending.since(db, day) for name, day in days.items()}
+    names = {row.id: f"{row.server}/{row.name}" for row in Repo.select().execute(db)}
+    allowed = {f"{scope}_{unit}": limit for (scope, unit), limit in budgets.limits_of(settings).items()}
+    return {
+        **{name: _sum(by_repo) for name, by_repo in used.items()},
+        "repos": {names[repo]: _sum({repo: each}) for repo, each in used["month"].items()},
+        "limits": allowed,
+    }
+
+
+def _sum(used: Mapping[int, tuple[int, float]]) -> dict[str, Value]:
+    """Tokens, and US dollars."""
+    tokens, cost = (sum(values) for values in zip(*used.values(), strict=True)) if used else (0, 0.0)
+    return {"tokens": tokens, "cost": round(cost, 6)}
 
 
 def _worker(worker: Worker, now: float) -> dict[str, Value]:

@@ -1,6 +1,4 @@
-"""Steering from the admin side: POST /admin/pause, /resume, /capacity, /admin/jobs/ID/cancel and /retry,
-/admin/repos/OWNER/REPO/webhook.
-"""
+"""Steering from the admin side: POST /admin/pause, /resume, /capacity, what is done to a job, and replays."""
 
 from __future__ import annotations
 
@@ -15,13 +13,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from models import ledger, limits
+from models import ledger, limits, trouble
 from models.moves import State
+from models.replaying import CannotReplay, NoSuchDelivery
 from models.retrying import CannotRetry, retry
 from models.settings import Settings
 from models.tables import Job
 from webhook import body
 from webhook.admin import refusal
+from webhook.deliveries import replayed
 from webhook.repos import CannotSwitch, Switch, switch
 
 ADMIN = "admin"
@@ -97,6 +97,10 @@ class Steering:
         """POST /admin/jobs/ID/retry: a new job that goes on where this one stopped."""
         return await self._answer(request, Nothing, lambda _: self._retry(request.path_params["job"]))
 
+    async def replay(self, request: Request) -> Response:
+        """POST /admin/deliveries/ID/replay: take a stored delivery in again, as one that has just come."""
+        return await self._answer(request, Nothing, lambda _: self._replay(request.path_params["delivery"]))
+
     async def _answer(
         self, request: Request, kind: type[Said], act: Callable[[Said], dict[str, Any]], *, status: int = 200
     ) -> Response:
@@ -111,7 +115,7 @@ class Steering:
         except body.BodyRefused as error:
             return JSONResponse({"error": str(error)}, error.status)
         except PeeweeException as error:
-            return JSONResponse({"error": f"the database cannot be written: {error}"}, 503)
+            return JSONResponse({"error": f"the database cannot be written: {trouble.in_words(error)}"}, 503)
 
     def _other_site(self, request: Request) -> Response | None:
         """A browser on this machine may be made to call us by a page of another site. It cannot know the token; where
@@ -146,7 +150,16 @@ class Steering:
 
     def _limits(self) -> dict[str, Any]:
         row = limits.of(self._database)
-        return {"limit": row.capacity, "paused": row.paused, "reason": row.reason}
+        why = limits.why_nothing_starts(row)
+        return {"limit": row.capacity, "paused": why is not None, "reason": why or ""}
+
+    def _replay(self, number: int) -> dict[str, Any]:
+        try:
+            return replayed(self._database, number, self._settings, now=self._clock())
+        except NoSuchDelivery as error:
+            raise CannotSteer(404, str(error)) from None
+        except CannotReplay as error:
+            raise CannotSteer(409, str(error)) from None
 
     def _switch(self, repo: str, said: Switch) -> dict[str, Any]:
         return switch(self._database, self._settings, repo, said, now=self._clock())

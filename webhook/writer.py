@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from peewee import Database
 
-from models import store
+from models import store, trouble
 from models.store import Accepted, Incoming
 
 LIMIT = 1000
@@ -32,6 +32,9 @@ PATIENCE = 4.0
 
 SALVAGE = 1.0
 """Seconds to go on storing one by one when a batch has failed whole."""
+
+PROBE = 1.0
+"""Seconds between looks whether storing is possible again, while it is not."""
 
 CLOSING = 1.0
 """Seconds to store what waits when the service stops."""
@@ -70,15 +73,26 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._closing = False
+        self._problem = ""
         self._thread = threading.Thread(target=self._run, name="delivery-writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     @property
+    def problem(self) -> str:
+        """Why deliveries cannot be stored; "" where, as far as is known, they can."""
+        return self._problem if self.alive else "the thread that does it has ended"
+
+    @property
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries wait to be stored."""
+        return len(self._queue)
 
     async def submit(self, incoming: Incoming) -> Accepted:
         """Store `incoming` and say what became of it. Raises CannotStore.
@@ -93,7 +107,9 @@ class Writer:
         except TimeoutError:
             raise CannotStore("the database is busy; what was sent may be stored later") from None
         if isinstance(outcome, Exception):
-            raise CannotStore("the database refuses to store anything now") from outcome
+            raise CannotStore(
+                f"this cannot be stored now: {trouble.of_storage(outcome) or 'the log says why'}"
+            ) from outcome
         return outcome
 
     def close(self) -> bool:
@@ -119,15 +135,18 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while batch := self._next_batch():
-                self._handle(batch)
+            while not self._closing or self._queue:
+                if batch := self._next_batch():
+                    self._handle(batch)
+                elif self._problem:
+                    self._probe()
         finally:
             self._database.close()
 
     def _next_batch(self) -> list[_Waiting]:
-        """The oldest that wait, as soon as there is one; empty when there will be no more."""
+        """The oldest that wait, as soon as there is one; empty when there will be no more, or to look after trouble."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closing)
+            self._changed.wait_for(lambda: self._queue or self._closing, PROBE if self._problem else None)
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             self._queued_bytes -= sum(len(waiting.incoming.delivery.body) for waiting in batch)
             return batch
@@ -141,11 +160,36 @@ class Writer:
 
     def _store(self, items: Sequence[Incoming]) -> list[Accepted | Exception]:
         try:
-            return [*store.accept_many(self._database, items)]
+            stored = [*store.accept_many(self._database, items)]
         except Exception as error:  # noqa: BLE001 - whatever it is, these deliveries fail and the thread lives
-            _log.exception("a batch of %d deliveries could not be stored", len(items))
+            self._tell(error, len(items))
             self._reconnect()
             return self._store_singly(items, error) if len(items) > 1 else [error]
+        self._note_well()
+        return [*stored]
+
+    def _probe(self) -> None:
+        """Nobody may come for hours whose delivery would show that all is well again."""
+        try:
+            store.probe(self._database)
+        except Exception as error:  # noqa: BLE001 - it is looked at again
+            self._problem = trouble.in_words(error)
+            self._reconnect()
+        else:
+            self._note_well()
+
+    def _note_well(self) -> None:
+        if self._problem:
+            _log.warning("deliveries can be stored again")
+        self._problem = ""
+
+    def _tell(self, error: Exception, number: int) -> None:
+        """Log what is wrong with the storage in one line, and all there is to know of a bug."""
+        if (words := trouble.of_storage(error)) is None:
+            _log.exception("a batch of %d deliveries could not be stored", number)
+            return
+        self._problem = words
+        _log.error("%d deliveries could not be stored, and their senders are told so: %s", number, words)
 
     def _store_singly(self, items: Sequence[Incoming], error: Exception) -> list[Accepted | Exception]:
         """One bad row must not fail its neighbours; a locked database must not be waited for once per row."""

@@ -1,4 +1,4 @@
-"""Webhooks on a stage: a fake Gitea, the HTTP side that it calls, and the desk's care, which looks when it is told to."""
+"""Webhooks on a stage: a fake Gitea, the HTTP side that it calls, and the desk's care, which looks when told to."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.hook_care import HookCare
+from jobs.known_secrets import secrets_of
 from jobs.queue import Bells
-from jobs.redact import Redactor, secrets_of
+from jobs.redact import Redactor
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from models import hooks
@@ -20,7 +21,7 @@ from tests.fakes.gitea.places import BOT_SCOPES
 from tests.unit.website import Website, running, settings_for
 
 BOT, REPO = "kugetsu", "acme/widgets"
-SECRET = "a-secret-of-the-webhook"  # noqa: S105 - of a test
+SECRET = "a-secret-of-the-webhook"
 START = 1_782_900_000.0
 
 

@@ -139,11 +139,14 @@ def test_the_status_of_a_new_service_says_what_is_missing(tmp_path: Path) -> Non
         status = site.client.get("/admin/status").json()
     assert set(status) == {
         "version", "capacity", "workers", "jobs", "deliveries", "repos", "gitea", "agent", "sandbox",
+        "credentials", "spending", "storage",
     }  # fmt: skip
     assert status["capacity"] == {"limit": 3, "running": 0, "queued": 0, "paused": False, "reason": ""}
     assert status["workers"] == []
     assert status["repos"] == []
     assert status["gitea"]["gitea"]["problem"] == "its url and its token not set"
+    assert status["storage"]["database_bytes"] > 0
+    assert status["storage"]["problem"] == ""
     assert status["sandbox"] == {"asked": "auto", "kind": None, "reason": "no worker has looked yet"}
 
 
@@ -243,7 +246,9 @@ def test_a_disk_nearly_full_is_a_reason(site: Website, monkeypatch: pytest.Monke
     monkeypatch.setattr(shutil, "disk_usage", lambda _: DiskUsage(10**12, 10**12 - 2**20, 2**20))
     put_worker(site)
     put_server(site)
-    assert ready(site).json()["reasons"] == ["only 1 MiB of disk are free"]
+    assert ready(site).json()["reasons"] == [
+        "the disk is full: 1 MiB are free, and 2.0 GiB have to stay so: no new agent starts"
+    ]
 
 
 def test_a_database_that_cannot_be_written_is_a_reason(tmp_path: Path) -> None:
@@ -254,7 +259,7 @@ def test_a_database_that_cannot_be_written_is_a_reason(tmp_path: Path) -> None:
         blocker.close()
     assert answer.status_code == 503
     assert answer.json()["checks"]["database"] is False
-    assert answer.json()["reasons"][0] == "the database cannot be written: database is locked"
+    assert answer.json()["reasons"][0] == "the database cannot be used: the database is locked by another program"
 
 
 def test_a_probe_leaves_the_database_as_it_was(site: Website) -> None:

@@ -4,7 +4,10 @@ import time
 
 import pytest
 
-from jobs.gate import Closed, check, matches
+from jobs.gate import check, folded, shown
+from jobs.globs import matches
+from jobs.work import Change, Finding, Work
+from models.repofile import RepoFile
 
 
 @pytest.mark.parametrize(
@@ -58,21 +61,52 @@ def test_no_glob_takes_long() -> None:
     assert time.process_time() - began < 5
 
 
+def work(*paths: str) -> Work:
+    return Work(changes=tuple(Change(path, 0o100644, 0o100644, "1" * 40, "2" * 40) for path in paths))
+
+
 @pytest.mark.parametrize(
-    "path", [".gitea/workflows/x.yaml", ".GitHub/Workflows/x.yml", ".forgejo/workflows", ".github"]
+    "path", [".gitea/workflows/x.yaml", ".GitHub/Workflows/x.yml", ".forgejo/workflows", ".github", ".woodpecker.yaml"]
 )
 def test_workflows_are_closed(path: str) -> None:
-    assert check(["app.py", path], forbidden=(), workflows_allowed=False) == Closed("allow_workflow_changes", path)
-    assert check(["app.py", path], forbidden=(), workflows_allowed=True) is None
+    (closed,) = check(work("app.py", path), RepoFile())
+    assert (closed.rule, closed.path) == ("allow_workflow_changes", path)
+    assert check(work("app.py", path), RepoFile(allow_workflow_changes=True)) == []
 
 
 @pytest.mark.parametrize(
-    "path", [".github/ISSUE_TEMPLATE/bug.md", "docs/.github/workflows/x.yaml", ".gitea/labels.yaml"]
+    "path",
+    [
+        *(".github/ISSUE_TEMPLATE/bug.md", "docs/.github/workflows/x.yaml", ".gitea/labels.yaml", "AGENTS.md"),
+        *("src/woodpecker.yml", "tasks.json", "opencode.py", "docs/jenkinsfile-syntax.md", ".github2", ".gitignore"),
+    ],
 )
-def test_beside_workflows_all_is_open(path: str) -> None:
-    assert check([path], forbidden=(), workflows_allowed=False) is None
+def test_beside_them_all_is_open(path: str) -> None:
+    assert check(work(path), RepoFile()) == []
 
 
-def test_the_rule_and_the_path_are_named() -> None:
-    closed = check(["b.lock", "a.lock", "app.py"], forbidden=("infra/**", "*.lock"), workflows_allowed=False)
-    assert closed == Closed('forbidden = "*.lock"', "a.lock")
+def test_each_rule_and_path_is_named() -> None:
+    file = RepoFile(forbidden=("infra/**", "*.lock"))
+    closed = check(work("b.lock", ".husky/x", "app.py", "a.lock"), file)
+    assert [(each.rule, each.path) for each in closed] == [
+        ("allow_config_changes", ".husky/x"),
+        ('forbidden = "*.lock"', "a.lock"),
+        ('forbidden = "*.lock"', "b.lock"),
+    ]
+    assert str(closed[1]) == '`a.lock` is not to be changed by an agent (rule `forbidden = "*.lock"`)'
+
+
+def test_no_key_opens_the_gate_for_our_own_secrets() -> None:
+    found = Work(findings=(Finding("tests/a", "", known=True), Finding("tests/b", "JSON Web Token")))
+    (closed,) = check(found, RepoFile(allow_secrets_in=("tests/**",)))
+    assert (closed.rule, closed.path) == ("secrets", "tests/a")
+
+
+@pytest.mark.parametrize(("one", "other"), [("A/ß", "a/SS"), ("caf\u00e9", "cafe\u0301"), ("Ǆ", "ǆ")])
+def test_what_some_disks_take_for_one(one: str, other: str) -> None:
+    assert folded(one) == folded(other)
+
+
+def test_a_path_is_shown_as_code_whatever_it_holds() -> None:
+    assert shown("a`b\n\x1b\udce9c") == "a'b\\n\\x1b\\udce9c"
+    assert shown("x" * 900) == "x" * 200 + "…"

@@ -213,9 +213,7 @@ def test_an_address_that_on_giteas_machine_is_another_is_known(
     assert reachable or "set KUGETSU_PUBLIC_URL" in why
 
 
-def test_an_address_that_cannot_be_right_is_put_into_no_webhook(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_address_that_cannot_be_right_is_put_into_no_webhook(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "why_unreachable", lambda *_: "nobody finds us there")
     with stage.service() as service:
         service.begin()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from peewee import IntegrityError, SqliteDatabase
 
-from models import ledger, threads
+from models import ledger, limits, threads
 from models.ledger import Claimed
 from models.moves import MOVES, NoSuchMove, Outcome, State, check
 from models.tables import Ask, Job, Move, Thread
@@ -272,3 +272,27 @@ def test_a_run_that_is_over_is_told_nothing(db: SqliteDatabase) -> None:
     assert Ask.select(Ask.told_run).where(Ask.id == later.id).scalar(db) is None
     ledger.mark_told(db, job.id, 2)
     assert Ask.select(Ask.told_run).where(Ask.id == later.id).scalar(db) == 2
+
+
+def test_waiting_counts_from_when_the_job_last_came_into_the_queue(db: SqliteDatabase) -> None:
+    """One that was put back after a long run has not waited all that time."""
+    queue(db, issue=1, now=1.0)
+    ran = start(db, now=100.0)
+    waits = queue(db, issue=2, now=2.0)
+    assert ledger.waiting_since(db, 50.0) == [waits.id]
+    assert ledger.requeue(db, ran, now=100_000.0, reason="Gitea was down")
+    assert ledger.waiting_since(db, 50_000.0) == [waits.id]
+    assert ledger.waiting_since(db, 100_001.0) == [ran.job_id, waits.id]
+
+
+def test_nothing_starts_while_it_is_held_whatever_an_administrator_says(db: SqliteDatabase) -> None:
+    queue(db)
+    assert limits.hold(db, "the disk is full")
+    assert not limits.hold(db, "the disk is full")
+    limits.resume(db)
+    assert claim(db) is None
+    limits.pause(db, "tea")
+    assert limits.hold(db, None)
+    assert (claim(db), limits.why_nothing_starts(limits.of(db))) == (None, "tea")
+    limits.resume(db)
+    assert claim(db) is not None

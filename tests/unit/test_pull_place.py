@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.mirror import Mirror
 from jobs.pull_place import open_pull
-from jobs.standing import Target, changes
+from jobs.standing import Target
 from jobs.workspace import Opened, WorkspaceRefused
 from tests.fakes.git_remote import GitRemote, person_git
 from tests.fakes.workspaces import FILES, REPO, Thread
@@ -94,22 +93,3 @@ def test_what_is_not_there_is_refused(thread: Thread, remote: GitRemote) -> None
     offer(remote, {"app.py": "print(9)\n"})
     with pytest.raises(WorkspaceRefused, match="no branch gone any more"):
         read(thread, "gone")
-
-
-def test_the_gate_is_shown_what_a_push_changes(thread: Thread) -> None:
-    thread.open()
-    thread.write({"app.py": "print(2)\n", "new.txt": "x"})
-    made = thread.collect()
-    assert changes(Mirror(thread.mirror), thread.target, made.head_sha) == {"app.py", "new.txt"}
-
-
-def test_the_gate_is_not_shown_what_a_person_changed(thread: Thread, remote: GitRemote) -> None:
-    thread.deliver({"app.py": "print(2)\n"})
-    remote.commit(REPO, thread.branch, {"theirs.yaml": "a", "both.yaml": "a"})
-    thread.open()
-    thread.write({"app.py": "print(3)\n", "both.yaml": "b"})
-    made = thread.collect(2)
-    assert changes(Mirror(thread.mirror), thread.target, made.head_sha) == {"app.py", "both.yaml"}
-    thread.push(made)
-    thread.open()
-    assert changes(Mirror(thread.mirror), thread.target, made.head_sha) == set()

@@ -100,10 +100,8 @@ def test_an_answer_that_fails_does_not_silence_the_bell(answering: Answering) ->
 
 
 def test_a_ring_never_raises(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    bells = Bells(tmp_path / "queue.db")
-    bells.close()
-    (tmp_path / "queue.db").unlink()
     (tmp_path / "queue.db").mkdir()
+    bells = Bells(tmp_path / "queue.db")
     bells.ring(Lane.DESK)
     assert "the sweep will find the work" in caplog.text
 

@@ -82,7 +82,8 @@ ROWS = {
         "test_a_recipe_nobody_knows_is_refused_with_those_there_are",
     ],
     "break `.kugetsu.toml`": ["test_a_broken_file_is_told_once_and_the_last_good_one_holds"],
-    "let the agent touch what `forbidden` or workflow files close": [
+    "let the agent touch what the gate closes: `forbidden` paths, workflows, hooks, submodules, links that lead out, "
+    "secrets, more than 3,000 files or 100 MiB": [
         "test_a_workflow_is_not_pushed",
         "test_what_it_forbids_is_not_pushed",
     ],

@@ -61,7 +61,7 @@ def test_a_forged_seal_is_replaced(thread: Thread) -> None:
     bot = ["-c", "user.name=Kugetsu Bot", "-c", "user.email=bot@example.test"]
     text = "One\n\nkugetsu-job: 999\nReviewed-by: The Boss"
     thread.agent_git(*bot, "commit", "--quiet", "-m", text)
-    assert message(thread, thread.collect(12).head_sha) == "One\n\nReviewed-by: The Boss\nKugetsu-Job: 12"
+    assert message(thread, thread.collect(12).head_sha) == "One\n\nKugetsu-Job: 12"
 
 
 def test_a_persons_commits_stay_theirs(thread: Thread, remote: GitRemote) -> None:
@@ -119,6 +119,7 @@ def test_more_commits_than_one_job_makes_are_refused(thread: Thread, monkeypatch
         ("Fix: it", "Fix: it\n\nKugetsu-Job: 7\n"),
         ("Fix\n\nBecause.\n\n\n", "Fix\n\nBecause.\n\nKugetsu-Job: 7\n"),
         ("Fix\n\nCloses: #1", "Fix\n\nCloses: #1\nKugetsu-Job: 7\n"),
+        ("Fix\n\nCo-Authored-By: CEO <c@e.o>\nSIGNED-OFF-BY: X", "Fix\n\nKugetsu-Job: 7\n"),
         ("Fix\n\nKugetsu-Job: 6", "Fix\n\nKugetsu-Job: 7\n"),
         ("Kugetsu-Job: 6", "Changes\n\nKugetsu-Job: 7\n"),
         ("A\0B", "AB\n\nKugetsu-Job: 7\n"),

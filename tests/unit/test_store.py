@@ -32,7 +32,7 @@ def migrate_there(home: str, capacity: int) -> list[str]:
 
 def all_migrations() -> list[str]:
     """Their names, in order."""
-    return sorted(path.stem for path in (Path(store.__file__).parent / "migrations").glob("0*.py"))
+    return sorted(path.stem for path in store.MIGRATIONS.glob("0*.py"))
 
 
 def causes_of(error: BaseException | None) -> list[str]:

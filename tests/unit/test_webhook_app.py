@@ -293,7 +293,7 @@ def test_while_the_database_is_locked_the_answer_is_503_and_later_the_same_is_ac
         with other.connection_context(), other.atomic():
             answer = site.deliver(text)
             assert answer.headers["retry-after"] == "10"
-            is_refused(answer, 503, "the database refuses")
+            is_refused(answer, 503, "the database is locked by another program")
         assert site.deliver(text).status_code == 202
         assert len(site.stored()) == 1
 

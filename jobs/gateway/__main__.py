@@ -1,0 +1,5 @@
+"""Starts the gateway's process."""
+
+from jobs.gateway.process import main
+
+main()

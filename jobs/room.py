@@ -1,0 +1,86 @@
+"""Keeps agents from filling the disk: while there is little room none is started, and one that takes too much ends.
+
+What a folder takes is added up file by file, which costs time; so it is done seldom for folders where it takes long.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from jobs.place import Place
+from jobs.queue import Lane
+from jobs.wiring import Wiring
+from models import limits, trouble
+from models.disk import Room, spoken
+from models.settings import Settings
+
+LOOK_SECONDS: Final = 5.0
+"""How often a place is looked at, at most."""
+SHARE_OF_TIME: Final = 20
+"""One part in so many of the time may go into adding up."""
+
+
+def folders_of(settings: Settings) -> tuple[Path, ...]:
+    """The folders whose disks agents fill."""
+    return (settings.home, *([settings.temp_dir] if settings.temp_dir is not None else []))
+
+
+def watch(wiring: Wiring, folders: Sequence[Path]) -> None:
+    """Hold everything that waits while the disk of one of these folders is nearly full, and let it go on afterwards."""
+    rooms = [Room.of(folder) for folder in folders if folder.is_dir()]
+    held = limits.of(wiring.db).held is not None
+    full = any(room.scarce for room in rooms) or (held and not all(room.ample for room in rooms))
+    if limits.hold(wiring.db, trouble.FULL if full else None) and not full:
+        wiring.bells.ring(Lane.AGENTS)
+
+
+def is_scarce(folders: Sequence[Path]) -> bool:
+    """Whether nothing new may start now: as `watch`, for the moment of starting."""
+    return any(Room.of(folder).scarce for folder in folders if folder.is_dir())
+
+
+class Budget:
+    """What one run may take of the disk: its place's folders together at most a quarter of the file system, and nothing
+    more of what has to stay free for the databases to end in good order.
+    """
+
+    def __init__(self, place: Place) -> None:
+        beside = [] if place.tmp.is_relative_to(place.root) else [place.tmp]
+        self._folders = [place.root, *beside]
+        self._due = 0.0
+
+    def broken(self) -> str | None:
+        """Why the run has to end, as a sentence about it; None where it may go on. Cheap where asked often."""
+        now = time.monotonic()
+        if now < self._due:
+            return None
+        room = Room.of(self._folders[0])
+        taken = sum(map(size_of, self._folders))
+        self._due = time.monotonic() + max(LOOK_SECONDS, SHARE_OF_TIME * (time.monotonic() - now))
+        if taken > room.most_of_a_place:
+            return (
+                f"its folder took {spoken(taken)} of the disk; {spoken(room.most_of_a_place)} is the most one may take"
+            )
+        if room.free < room.floor // 4 and taken > room.floor:
+            return f"its folder took {spoken(taken)} of a disk that is nearly full"
+        return None
+
+
+def size_of(folder: Path) -> int:
+    """Bytes that a folder takes on the disk, following no link. What vanishes meanwhile counts nothing."""
+    total, waiting = 0, [folder]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    kind = entry.stat(follow_symlinks=False)
+                    total += kind.st_blocks * 512
+                    if stat.S_ISDIR(kind.st_mode):
+                        waiting.append(Path(entry.path))
+    return total

@@ -1,0 +1,88 @@
+"""The real opencode behind the gateway, in the whole service: no key in its hands, whatever happens to the worker."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs import opencode
+from models.tables import Account, Gateway
+from tests.fakes.gitea import FakeGitea
+from tests.fakes.llm import FakeLLM, bash, opencode_config, turn
+from tests.fakes.provider import FakeProvider, messages
+from tests.world import World
+
+pytestmark = pytest.mark.live
+LONG = 150.0
+KEY = "sk-scripted-0123456789"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeGitea]:
+    with FakeGitea(tmp_path / "gitea") as gitea:
+        yield gitea
+
+
+def started(tmp_path: Path, fake: FakeGitea, config: object, **settings: str) -> World:
+    program = opencode.find("opencode", path=os.environ["PATH"])
+    home = tmp_path / "kugetsu"
+    home.mkdir()
+    (home / "opencode.json").write_text(json.dumps(config))
+    return World(tmp_path, fake, AGENT_COMMAND=program.argv[0], **settings)
+
+
+SEARCH = (
+    "env; cat $OPENCODE_CONFIG; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'; "
+    "grep -rsh sk-scripted $HOME/.. $(dirname $OPENCODE_CONFIG) $(dirname $OPENCODE_CONFIG)/../../..; "
+    "echo searched"
+)
+
+
+def test_a_worker_that_is_killed_costs_no_answer_and_the_agent_finds_no_key(tmp_path: Path, fake: FakeGitea) -> None:
+    with FakeLLM() as llm, started(tmp_path, fake, opencode_config(llm.base_url)) as world:
+        (world.home / "models.json").write_text("{}")
+        llm.play(turn("I look for keys.", bash(SEARCH)), turn("I write.", bash("echo hi > a.txt")), turn("Done."))
+        world.halves.stop_worker()
+        world.halves.start_worker_process()
+        issue = world.issue("Write a.txt")
+        with llm.held() as hold:
+            world.label(issue, "kugetsu/code")
+            hold.wait_for(1, LONG)
+            world.halves.signal_worker(signal.SIGKILL)
+            world.halves.start_worker_process()
+            world.wait_for_adoption()
+        world.wait_for_result(issue, timeout=LONG)
+        assert [request.turn for request in llm.turns] == [0, 1, 2], "no answer was asked for twice"
+        assert {request.authorization for request in llm.turns} == {f"Bearer {KEY}"}
+        (events,) = (world.home / "jobs").glob("*/run-*/events.jsonl")
+        assert "searched" in events.read_text()
+        assert KEY not in events.read_text()
+        (job,) = world.jobs()
+        assert (job.outcome, job.tokens_in, job.tokens_out) == ("completed", 300, 60)
+        with world.database() as database:
+            account = Account.select().where(Account.job == job.id).get(database)
+            assert (account.tokens_in, account.tokens_out) == (300, 60), "the gateway has counted, too"
+            assert [row.credentials for row in Gateway.select().execute(database)] == ["[]"]
+
+
+def test_anthropic_by_a_variable(tmp_path: Path, fake: FakeGitea) -> None:
+    """The key comes from KUGETSU_AGENT_ENV; the provider is one of opencode's own catalogue."""
+    key = "sk-ant-real-0123456789"
+    with FakeProvider() as provider:
+        config = {"provider": {"anthropic": {"options": {"baseURL": f"{provider.url}/v1"}}}}
+        settings = {"MODEL": "anthropic/claude-sonnet-4-5", "AGENT_ENV": "ANTHROPIC_API_KEY"}
+        world = started(tmp_path, fake, config, **settings)
+        world.halves._environ = {**world.halves._environ, "ANTHROPIC_API_KEY": key}
+        provider.answer(messages("Nothing", " to do.", usage={"input_tokens": 1000}, out=50, model="claude-sonnet-4-5"))
+        with world:
+            issue = world.issue("Say something")
+            world.label(issue, "kugetsu/code")
+            world.wait_for_result(issue, timeout=LONG)
+            (asked,) = provider.asked
+            assert (asked.path, asked.headers["x-api-key"]) == ("/v1/messages", key)
+            (job,) = world.jobs()
+            assert (job.outcome, job.tokens_in, job.tokens_out) == ("completed", 1000, 50)
+            assert job.cost == pytest.approx((1000 * 3 + 50 * 15) / 1e6), "by opencode's own prices"

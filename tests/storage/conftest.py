@@ -1,0 +1,103 @@
+"""A small disk that can be filled and made read-only, and a world that lives on one."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from models import store
+from tests.fakes.gitea import FakeGitea
+from tests.world import World
+
+ROOT = Path(__file__).parents[2]
+INSIDE = "KUGETSU_TEST_MAY_MOUNT"
+"""Set where this process has a mount namespace of its own."""
+MIB = 1024 * 1024
+
+MakeWorld = Callable[..., World]
+
+
+class SmallDisk:
+    """A file system of its own (tmpfs), mounted at `path`."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path, self._ballast = path, path / "ballast"
+        path.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
+
+    def fill(self, *, leave: int = 0) -> None:
+        """Write until only so many bytes are free."""
+        with self._ballast.open("ab") as file:
+            while (left := shutil.disk_usage(self.path).free - leave) > 0:
+                file.write(b"\0" * min(left, MIB))
+                file.flush()
+
+    def empty(self) -> None:
+        """Take that away again."""
+        self._ballast.unlink()
+
+    def remount(self, how: str) -> None:
+        """`ro` or `rw`."""
+        subprocess.run(["mount", "-o", f"remount,{how}", str(self.path)], check=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
+def may_mount(folder: Path) -> bool:
+    """Whether this process may mount a file system."""
+    probe = folder / "probe"
+    probe.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(probe)], capture_output=True, check=False).returncode:
+        return False
+    subprocess.run(["umount", str(probe)], check=True)
+    return True
+
+
+@pytest.fixture
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SmallDisk]:
+    """64 MiB. Where this process may not mount, the test is run in a user namespace of its own, where it may; where
+    there are none either, it fails.
+    """
+    if not may_mount(tmp_path):
+        assert INSIDE not in os.environ, "a user namespace that may not mount: a small disk cannot be had here"
+        again = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-m", "pytest", "-q"]
+        command = [*again, request.node.nodeid, "--basetemp", str(tmp_path / "inside")]
+        ended = subprocess.run(command, cwd=ROOT, env={**os.environ, INSIDE: "1"}, capture_output=True, check=False)
+        assert ended.returncode == 0, (ended.stdout + ended.stderr).decode()
+        pytest.xfail("run in a user namespace instead, and passed there")
+    small = SmallDisk(tmp_path / "disk", 64 * MIB)
+    try:
+        yield small
+    finally:
+        small.unmount()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service waits for a lock of the database as briefly as it may, so that the tests need not wait longer."""
+    defaults = store.open_database.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "busy_timeout", 0.2)
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeGitea]:
+    with FakeGitea(tmp_path / "gitea") as gitea:
+        yield gitea
+
+
+@pytest.fixture
+def make_world(fake: FakeGitea) -> Iterator[MakeWorld]:
+    """Makes a running world in a folder; keyword arguments are settings without their prefix."""
+    with ExitStack() as stack:
+
+        def make(root: Path, **settings: str) -> World:
+            return stack.enter_context(World(root, fake, **settings))
+
+        yield make

@@ -1,0 +1,97 @@
+"""A disk that fills up: nothing starts before it is full, nothing is lost when it is, and work goes on by itself."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from models.disk import GIB, MIB, Room, floor_of
+from tests.fakes.gitea import FakeGitea
+from tests.storage.conftest import MakeWorld, SmallDisk
+from tests.world import World
+
+
+def get(world: World, path: str) -> Any:
+    """The JSON of an address of ours."""
+    return httpx.get(f"{world.halves.url}{path}", trust_env=False, timeout=30).json()
+
+
+def test_the_floor_follows_the_size_of_the_disk() -> None:
+    assert [floor_of(size) for size in (64 * MIB, 10 * GIB, 40 * GIB, 1000 * GIB)] == [
+        16 * MIB,
+        512 * MIB,
+        40 * GIB // 50,
+        2 * GIB,
+    ]
+
+
+def test_it_starts_again_only_with_a_little_more_than_the_floor() -> None:
+    at = [Room(total=1000, free=free, floor=100) for free in (99, 100, 109, 110)]
+    assert [(room.scarce, room.ample) for room in at] == [(True, False), (False, False), (False, False), (False, True)]
+
+
+def test_before_the_disk_is_full_nothing_new_starts_and_the_issue_says_why(
+    disk: SmallDisk, make_world: MakeWorld
+) -> None:
+    world = make_world(disk.path / "root")
+    disk.fill(leave=10 * MIB)
+    world.wait_for(lambda: get(world, "/admin/status")["capacity"]["paused"], "the pause")
+    issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+    world.label(issue, "kugetsu/code")
+    world.wait_until(lambda: world.said(issue, "live"), "the comment that follows the job")
+    assert "**Queued**, position 1, paused: the disk is full." in world.said(issue, "live")[0]
+    (reason,) = get(world, "/readyz")["reasons"]
+    assert reason.startswith("the disk is full: ")
+    assert reason.endswith(" are free, and 16 MiB have to stay so: no new agent starts")
+    assert get(world, "/admin/status")["capacity"]["reason"] == "the disk is full"
+    assert world.agent_runs() == []
+    disk.empty()
+    world.wait_for_result(issue)
+    assert world.labels(issue) == ["kugetsu/done"]
+
+
+def test_on_a_full_disk_a_webhook_is_refused_with_words_and_taken_later(
+    disk: SmallDisk, make_world: MakeWorld, fake: FakeGitea, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(disk.path / "root")
+    issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+    world.wait_quiet()
+    before = len(world.deliveries())
+    disk.fill()
+    world.label(issue, "kugetsu/code")
+    fake.settle()
+    refused = fake.deliveries[-1]
+    assert (refused.status, json.loads(refused.response)["detail"]) == (
+        503,
+        "this cannot be stored now: the disk is full",
+    )
+    assert "deliveries cannot be stored: the disk is full" in get(world, "/readyz")["reasons"]
+    assert "the disk is full" in get(world, "/admin/status")["storage"]["problem"]
+    disk.empty()
+    world.wait_for(lambda: get(world, "/readyz")["ready"], "the service to be ready again by itself")
+    assert len(world.deliveries()) == before
+    fake.redeliver(refused)
+    world.wait_for_result(issue)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_disk_that_fills_while_agents_work_costs_no_job(
+    disk: SmallDisk, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.runner.FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr("jobs.desk.LONGEST_PAUSE_SECONDS", 0.5)
+    world = make_world(disk.path / "root")
+    issue = world.issue("Crash on empty input", "stub: wait go\nstub: write app.py fixed")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_agents(1)
+    world.wait_for(lambda: world.session_known(issue), "the session to be known")
+    disk.fill()
+    world.let_go(issue, "go")
+    world.wait_for(lambda: not world.agent_processes(), "the agent to fail")
+    disk.empty()
+    world.wait_for_result(issue)
+    assert world.labels(issue) == ["kugetsu/done"]
+    (job,) = world.jobs()
+    assert (job.outcome, job.crashes, job.attempt) == ("completed", 0, 0)
+    assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "fixed"
