@@ -9,15 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from peewee import Database, PeeweeException
-from starlette.concurrency import run_in_threadpool
+from peewee import Database
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from models import hooks
 from models.settings import Settings
 from models.tables import Hook
-from webhook.admin import refusal
+from webhook.door import Done, Door, Problem, Visit
 from webhook.status import rfc3339
 
 Json = dict[str, Any]
@@ -30,47 +29,58 @@ class Switch(msgspec.Struct, forbid_unknown_fields=True):
     remove: bool = False
 
 
-class CannotSwitch(Exception):
-    """This webhook cannot be asked for. `status` is the HTTP answer, the message a sentence."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
 class Repos:
-    """GET /admin/repos."""
+    """The addresses below /admin/repos. `ring` is the bell of the desk."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, door: Door, ring: Callable[[], None]) -> None:
         self._settings = settings
-        self._database = database
+        self._door = door
+        self._ring = ring
 
     async def list(self, request: Request) -> Response:
-        """Every repository that the bot sees, with its webhook, labels and file."""
-        if (answer := refusal(request, self._settings.admin_token)) is not None:
-            return answer
-        try:
-            return JSONResponse(await run_in_threadpool(self._read, listing))
-        except PeeweeException as error:
-            return JSONResponse({"error": f"the database cannot be read: {error}"}, 503)
+        """GET /admin/repos: every repository that the bot sees, with its webhook, labels and file."""
+        return await self._door.get(self._list)(request)
 
-    def _read(self, read: Callable[[Database, Settings], Json]) -> Json:
-        with self._database.connection_context():
-            return read(self._database, self._settings)
+    async def webhook(self, request: Request) -> Response:
+        """POST /admin/repos/OWNER/REPO/webhook: a worker makes it or mends it, or, {"remove": true}, takes it away."""
+        return await self._door.post(Switch, self._switch)(request)
 
+    def _list(self, visit: Visit) -> Response:
+        settings = self._settings
+        rows = [row for row in hooks.repos(visit.database) if visit.viewer.may_see(row.server, row.place)]
+        return JSONResponse(
+            {
+                "webhooks": settings.webhooks,
+                "addresses": {name: hooks.address_of(settings, name) for name in settings.servers},
+                "repos": [repo_as_json(visit.database, settings, row) for row in rows],
+            }
+        )
 
-def listing(db: Database, settings: Settings) -> Json:
-    """All that is known of the repositories. Times are RFC 3339."""
-    addresses = {name: hooks.address_of(settings, name) for name in settings.servers}
-    return {
-        "webhooks": settings.webhooks,
-        "addresses": addresses,
-        "repos": [repo_as_json(db, settings, row) for row in hooks.repos(db)],
-    }
+    def _switch(self, visit: Visit, said: Switch) -> Done:
+        row = self._wanted(visit, said)
+        hooks.ask(visit.database, row, "removed" if said.remove else "made", now=visit.now)
+        self._ring()
+        what = "to be removed" if said.remove else "to be made right"
+        told = {"server": row.server, "repo": row.place, "webhook": what}
+        return Done(told, f"The webhook of {row.place} is {what}.", 202)
+
+    def _wanted(self, visit: Visit, said: Switch) -> Hook:
+        """The repository, where this may be wanted of its webhook. Raises Problem."""
+        row = _named(visit, said.server)
+        if not visit.viewer.sees_all:
+            raise Problem(403, "only who sees all repositories may change webhooks here")
+        if self._settings.webhooks == "off":
+            raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
+        if not row.allowed and not said.remove:
+            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS")
+        if row.by is not None and said.remove:
+            whose = f"organisation {row.by}" if row.by else "whole server"
+            raise Problem(409, f"{row.place} has none of its own: that of the {whose} tells of it")
+        return row
 
 
 def repo_as_json(db: Database, settings: Settings, row: Hook) -> Json:
-    """One repository."""
+    """One repository. Times are RFC 3339."""
     server = settings.servers.get(row.server)
     return {
         "server": row.server,
@@ -99,25 +109,13 @@ def _whose(row: Hook) -> str:
     return "organization" if row.by else "server"
 
 
-def switch(db: Database, settings: Settings, repo: str, said: Switch, *, now: float) -> Json:
-    """Note what is wanted of the webhook of `repo` ("OWNER/NAME"); a worker sees to it. Raises CannotSwitch."""
-    row = _named(db, repo, said.server)
-    if settings.webhooks == "off":
-        raise CannotSwitch(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
-    if not row.allowed and not said.remove:
-        raise CannotSwitch(409, f"{row.place} is not among the repositories in KUGETSU_REPOS")
-    if row.by is not None and said.remove:
-        whose = f"organisation {row.by}" if row.by else "whole server"
-        raise CannotSwitch(409, f"{row.place} has none of its own: that of the {whose} tells of it")
-    hooks.ask(db, row, "removed" if said.remove else "made", now=now)
-    return {"server": row.server, "repo": row.place, "webhook": "to be removed" if said.remove else "to be made right"}
-
-
-def _named(db: Database, repo: str, server: str) -> Hook:
-    found = [row for row in hooks.named(db, repo) if server in ("", row.server)]
+def _named(visit: Visit, server: str) -> Hook:
+    name = "{owner}/{repo}".format(**visit.request.path_params)
+    rows = [row for row in hooks.named(visit.database, name) if visit.viewer.may_see(row.server, row.place)]
+    found = [row for row in rows if server in ("", row.server)]
     if not found:
-        raise CannotSwitch(404, f"the bot sees no repository {repo}; one that is new is found within five minutes")
+        raise Problem(404, f"the bot sees no repository {name}; one that is new is found within five minutes")
     if len(found) > 1:
         names = ", ".join(row.server for row in found)
-        raise CannotSwitch(409, f'{repo} is on several servers; right would be {{"server": NAME}} with one of {names}')
+        raise Problem(409, f'{name} is on several servers; right would be {{"server": NAME}} with one of {names}')
     return found[0]
