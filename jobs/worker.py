@@ -15,6 +15,7 @@ from jobs import opencode, presence, queue_view, room, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
 from jobs.gateway.doors import Doors
+from jobs.hook_care import HookCare
 from jobs.known_secrets import secrets_of
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
@@ -70,6 +71,7 @@ class WorkerProcess:
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
         self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
+        self._hooks = HookCare(self._wiring)
         self._stopping = self._wiring.stopping
         self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
@@ -91,7 +93,8 @@ class WorkerProcess:
         self._appear()
         self._watch_room()
         self._sweep()
-        looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._desk.look)}
+        self._hooks.start()
+        looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._look_at_desk)}
         self._bells.answer({lane: (count, partial(self._safely, look)) for lane, (count, look) in looks.items()})
         self._ticker.start()
         self._namer.start()
@@ -112,6 +115,12 @@ class WorkerProcess:
         self._stack.close()
         self._bells.close()
         self._db.close()
+
+    def _look_at_desk(self) -> None:
+        """What people wait for comes first, between any two webhooks too."""
+        self._desk.look()
+        while not self._stopping.is_set() and self._hooks.look():
+            self._desk.look()
 
     def _appear(self) -> None:
         now = self._wiring.clock()
@@ -184,7 +193,7 @@ class WorkerProcess:
     def _ring_for_due(self) -> None:
         """What was put off comes due without anybody ringing."""
         now = self._wiring.clock()
-        if threads.any_due(self._db, now=now):
+        if threads.any_due(self._db, now=now) or self._hooks.any_due():
             self._bells.ring(Lane.DESK)
         if Job.select().where((Job.state == State.QUEUED) & (Job.not_before <= now)).exists(self._db):
             self._bells.ring(Lane.AGENTS)
