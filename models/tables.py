@@ -383,6 +383,7 @@ class Move(Model):
 
     class Meta:
         table_name = "move"
+        indexes = (SQL("CREATE INDEX move_at ON move (at)"),)
 
 
 class Tally(Model):

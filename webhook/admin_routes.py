@@ -15,6 +15,7 @@ from webhook.deliveries import Deliveries
 from webhook.door import Door
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.pages.charts import Charts
 from webhook.pages.frame import Frame, static_route
 from webhook.pages.overview import Overview
 from webhook.repos import Repos
@@ -34,6 +35,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         static_route(),
         Route("/admin", Overview(settings, door, health, refused, redactor).page),
         Route("/admin/status", Admin(settings, door, refused, health).status),
+        Route("/admin/charts", Charts(door).page),
         Route("/admin/live", streams.changes),
         *_jobs(Jobs(settings, door, streams, redactor)),
         *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
