@@ -51,7 +51,7 @@ class Reconciler:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._whereabouts = Whereabouts(wiring)
-        self._servers = tuple(wiring.forges)
+        self._servers = wiring.forges.names
         interval = wiring.settings.reconcile_interval.total_seconds()
         self._pace = Pace(interval, interval * QUIET_FACTOR)
         self._seen: dict[int, dict[int, int]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from peewee import Database
@@ -123,8 +123,10 @@ class Forges:
             raise GiteaDown(f"the settings hold no address and token for the server “{name}”")
         return self._forges[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._forges)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What they are called."""
+        return tuple(self._forges)
 
     def check_due(self, now: float) -> None:
         """Note how each server is whose turn it is: sooner where it was not well. Where one is well again, all that

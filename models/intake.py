@@ -97,7 +97,7 @@ def decide(event: Event, *, bot: Person | None, repo_allowed: Callable[[str], bo
 
 def _decide(event: Event, bot: Person | None, repo_allowed: Callable[[str], bool]) -> Decision:
     if isinstance(event, Ignored):
-        return Ignore(event.reason)
+        return Ignore(event.reason, event.repo)
     if bot is not None and event.sender.id == bot.id:
         return Ignore("this is our own doing", event.repo, event.issue)
     if not repo_allowed(event.repo):
