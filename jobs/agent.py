@@ -89,6 +89,9 @@ def launch(spec: RunSpec) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in {**spec.files, keeper.PROMPT: spec.prompt}.items():
         _write_private(spec.run_dir / name, text)
+    for name in spec.files:
+        (spec.run_dir / name).chmod(0o644)  # the agent may be somebody else; nobody but us gets into the folder
+    spec.sandbox.hand_over(spec.place)
     _write_private(spec.run_dir / keeper.SPEC, msgspec.json.encode(_keeper_spec(spec)).decode())
     said = _start_keeper(spec.run_dir)
     if said == keeper.LOCKED:
@@ -186,6 +189,20 @@ def request_stop(run_dir: Path, reason: str) -> None:
     if not (run_dir / keeper.STOP).exists():
         _write_private(run_dir / "stop.draft", reason)
         (run_dir / "stop.draft").replace(run_dir / keeper.STOP)
+
+
+def withdraw(run_dir: Path) -> None:
+    """Keep the keeper of this run from starting its agent, where it was launched by a worker that is gone and has not
+    come so far. One that has is left alone.
+    """
+    (run_dir / keeper.SPEC).unlink(missing_ok=True)
+
+
+def tidy(run_dir: Path) -> None:
+    """Remove what was half written in the folder of a run that was lost."""
+    withdraw(run_dir)
+    for draft in run_dir.glob("*.draft"):
+        draft.unlink()
 
 
 def end_strays(lock: Path, place: Place) -> tuple[int, ...]:

@@ -91,6 +91,7 @@ def _folders(order: Order) -> Iterator[Path]:
     yield order.run_dir / order.name
     for number in range(2, MOST_LOST + 1):
         agent.end_strays(order.lock, order.place)
+        agent.tidy(order.run_dir / (order.name if number == 2 else f"{order.name}-{number - 1}"))
         yield order.run_dir / f"{order.name}-{number}"
 
 

@@ -39,8 +39,9 @@ from tests.fakes import stub
 from tests.fakes.gitea import Entry, Issue, Remark, Review
 from tests.fakes.gitea.gitrepo import Files
 from tests.forge_protocol import AnyGitea
-from webhook.app import Wiring, create_app
+from webhook.app import create_app
 from webhook.server import address_of, listen, server_of
+from webhook.wiring import Wiring
 
 Found = TypeVar("Found")
 
@@ -160,6 +161,7 @@ class World:
             "GITEA_TOKEN": self.token,
             "WEBHOOK_SECRET": SECRET,
             "AGENT_COMMAND": stub.COMMAND,
+            "WEBHOOKS": "off",  # the port is not known yet, so the world makes its own
             **settings,
         }
         environ = {f"KUGETSU_{name}": value for name, value in given.items()}

@@ -3,9 +3,8 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from peewee import Database, PeeweeException
@@ -20,15 +19,14 @@ from starlette.routing import Route
 from models import payloads, store, trouble
 from models.events import Person
 from models.intake import Decision, decide
-from models.settings import DEFAULT_SERVER, Settings, repo_allowed
+from models.settings import DEFAULT_SERVER, repo_allowed
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
-from webhook.admin import Admin
-from webhook.deliveries import Deliveries
+from webhook.admin_routes import admin_routes
 from webhook.health import Health
-from webhook.jobs import Jobs
 from webhook.metrics import Metrics
-from webhook.steering import Steering
+from webhook.refusals import Refusals
+from webhook.wiring import Wiring
 from webhook.writer import CannotStore, Writer
 
 RETRY_AFTER = "10"
@@ -50,23 +48,6 @@ _OK, _ACCEPTED, _UNAVAILABLE = 200, 202, 503
 _log = logging.getLogger(__name__)
 
 
-def _nobody() -> None:
-    """Rings nowhere."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wiring:
-    """What the HTTP side works with: `ring` is the door bell of the desk, `ring_agents` that of
-    the agents, who look for work by themselves a little later; `clock` gives seconds since the epoch.
-    """
-
-    settings: Settings
-    database: Database
-    ring: Callable[[], None]
-    ring_agents: Callable[[], None] = _nobody
-    clock: Callable[[], float] = time.time
-
-
 class Refused(Exception):
     """The delivery is not taken. `status` is the HTTP answer, the message a sentence for the sender."""
 
@@ -80,9 +61,6 @@ def create_app(wiring: Wiring) -> Starlette:
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
     health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
-    deliveries = Deliveries(wiring.settings, wiring.database)
-    jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
-    admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, health)
     metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
     return Starlette(
         routes=[
@@ -92,30 +70,11 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/metrics", metrics.page),
-            Route("/admin/status", admin.status),
-            Route("/admin/jobs", jobs.list),
-            Route("/admin/jobs/{job:int}", jobs.one),
-            Route("/admin/jobs/{job:int}/log", jobs.log),
-            Route("/admin/deliveries", deliveries.list),
-            Route("/admin/deliveries/{delivery:int}", deliveries.one),
-            *_steering(wiring),
+            *admin_routes(wiring, health, lambda: receiver.refused),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
         lifespan=partial(_lifespan, writer),
     )
-
-
-def _steering(wiring: Wiring) -> list[Route]:
-    rings = (wiring.ring, wiring.ring_agents)
-    steering = Steering(wiring.settings, wiring.database, wiring.clock, rings)
-    return [
-        Route("/admin/pause", steering.pause, methods=["POST"]),
-        Route("/admin/resume", steering.resume, methods=["POST"]),
-        Route("/admin/capacity", steering.capacity, methods=["POST"]),
-        Route("/admin/jobs/{job:int}/cancel", steering.cancel, methods=["POST"]),
-        Route("/admin/jobs/{job:int}/retry", steering.retry, methods=["POST"]),
-        Route("/admin/deliveries/{delivery:int}/replay", steering.replay, methods=["POST"]),
-    ]
 
 
 @asynccontextmanager
@@ -153,6 +112,7 @@ class Receiver:
         self._bots = Bots(wiring.database)
         self._allowed = partial(repo_allowed, wiring.settings.repos)
         self._secrets = {name: _keys(server.webhook_secrets) for name, server in wiring.settings.servers.items()}
+        self._refusals = Refusals(wiring.database, wiring.clock)
         self.refused: Counter[int] = Counter()
 
     async def receive(self, request: Request) -> Response:
@@ -163,6 +123,8 @@ class Receiver:
             incoming = await self._read(request, headers, uuid)
             accepted = await self._writer.submit(incoming)
         except Refused as refused:
+            if (server := _server_of(request)) in self._secrets:
+                await self._refusals.note(server, refused.status, str(refused))
             return self._refuse(refused.status, str(refused), uuid)
         except CannotStore as problem:
             return self._refuse(_UNAVAILABLE, str(problem), uuid)
@@ -171,7 +133,7 @@ class Receiver:
 
     async def _read(self, request: Request, headers: Mapping[str, str], uuid: str) -> Incoming:
         """The delivery, verified and understood. Raises Refused."""
-        server = str(request.path_params.get("server", DEFAULT_SERVER))
+        server = _server_of(request)
         text = await _signed_text(request, headers, self._keys_of(server))
         bot = await self._bot(server)
         event_type = payloads.event_type_of(headers)
@@ -242,6 +204,10 @@ class Bots:
 def _headers_of(request: Request) -> dict[str, str]:
     """The headers by lower-case name, the first where one is repeated: Starlette searches a list at every look."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
+
+
+def _server_of(request: Request) -> str:
+    return str(request.path_params.get("server", DEFAULT_SERVER))
 
 
 async def _signed_text(request: Request, headers: Mapping[str, str], keys: Sequence[bytes]) -> bytes:

@@ -73,7 +73,10 @@ def test_one_is_shown_with_headers_and_body_but_without_our_secrets(site: Websit
     assert not any("signature" in name for name in shown["headers"])
     assert "the secret is" in shown["body"]
     assert secret() not in json.dumps(shown)
-    assert get(site, "/admin/deliveries/2") == (404, {"error": "there is no delivery 2"})
+    assert get(site, "/admin/deliveries/2") == (
+        404,
+        {"error": "there is no delivery 2; they are kept for a while only"},
+    )
 
 
 def test_what_was_heard_is_not_heard_again(site: Website) -> None:
