@@ -28,7 +28,7 @@ from jobs.room import Budget
 from jobs.servers import Forge
 from jobs.spending import Spent, spent_before
 from jobs.tasks import Recipe
-from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
+from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, ShutDown, Transcript, judge
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, Target, Workspace, WorkspaceRefused
 from models import ledger, threads, trouble
@@ -279,12 +279,20 @@ class Runner:
                 self._complete(errand, text)
             case Cancelled():
                 self._settle(errand.claimed, Outcome.CANCELLED, "")
+            case ShutDown():
+                self._after_shutdown(errand)
             case Failed() if self._room.scarce and result.ended == "exited":
                 self._again(errand.claimed, trouble.FULL, counts=False)
             case Failed(reason=reason, passing=True) if self._may_try_again(errand):
                 self._again(errand.claimed, reason, counts=True)
             case Failed(reason=reason):
                 self._settle(errand.claimed, Outcome.FAILED, reason)
+
+    def _after_shutdown(self, errand: Errand) -> None:
+        """Whoever ended the agent ends this worker too, so the next one goes on; it counts against nothing."""
+        agent.tidy(errand.run_dir)
+        now = self._wiring.clock()
+        ledger.requeue(self._wiring.db, errand.claimed, now=now, reason="the service was shut down while it ran")
 
     def _complete(self, errand: Errand, text: str) -> None:
         """Take in what the agent made, have it checked, and settle; red goes back to the agent."""

@@ -73,7 +73,8 @@ class Parts:
         go on.
         """
         halves = [self._pids[victim] for victim in victims if victim in self._pids]
-        others = [pid for victim in victims if victim in EVERYTHING for pid in self.others(victim)]
+        beside = [victim for victim in victims if victim in EVERYTHING]
+        others = self.others(*beside) if beside else []
         for pid in [*halves, *others]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -89,16 +90,17 @@ class Parts:
         if self._database is not None:
             self._database.close()
 
-    def others(self, what: str = "") -> list[int]:
+    def others(self, *what: str) -> list[int]:
         """The processes of this installation that live now and are no halves of it: `keeper`, `agent`, or `child`, a
         half's own; without a word keepers, agents and strays.
         """
         below = {pid for half in self._pids.values() for pid in processes.descendants(half)}
-        if what == "child":
-            return sorted(below)
-        mine = [pid for pid in _all_processes() if _mentions(pid, str(self.home))]
-        outside = [pid for pid in mine if pid not in below and pid not in self._pids.values()]
-        return [pid for pid in outside if not what or _is_keeper(pid) == (what == "keeper")]
+        found = sorted(below) if "child" in what else []
+        if not what or {"keeper", "agent"} & set(what):
+            mine = [pid for pid in _all_processes() if _mentions(pid, str(self.home))]
+            outside = [pid for pid in mine if pid not in below and pid not in self._pids.values()]
+            found += [pid for pid in outside if not what or ("keeper" if _is_keeper(pid) else "agent") in what]
+        return found
 
     def ask(self, question: str, *values: str | int) -> int:
         """The one number that a query of the service's database gives."""

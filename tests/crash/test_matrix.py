@@ -5,7 +5,8 @@ be killed, is some 600 cases of a second each: `make matrix` runs them all. Here
 
 - Of points in a row between which nothing was stored, in the tables, on the disk or on Gitea, the first: a process that
   is killed leaves only what is stored. That leaves out most of what only reads.
-- The worker alone, and all parts at one stroke, at each of these.
+- The worker alone at each of these, all parts at one stroke after each effect: beside the worker, that ends what it had
+  just started.
 - Keeper and agent wherever one lives. The web half where a webhook is stored: it has no other part in the path.
 
 Of the webhooks only the label's own counts: those that tell of what the bot itself has done come in any order.
@@ -49,6 +50,8 @@ def cases(points: Sequence[Point], victim: str) -> list[Case]:
         chosen = [point for point in points if point.step.agent]
     elif FULL:
         chosen = list(points)
+    elif victim == "all":
+        chosen = [point for point in distinct(points) if point.when == "after"]
     elif victim == "web":
         chosen = [point for point in points if point.step.name == "store"]
     else:
