@@ -10,6 +10,7 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
@@ -65,7 +66,8 @@ class OAuth:
                     return self._grant(dict(parse_qsl(request.raw.decode(), keep_blank_values=True)))
                 case "POST", "/login/oauth/access_token":
                     return self._access_token(dict(parse_qsl(request.raw.decode(), keep_blank_values=True)))
-        return None
+                case _:
+                    return None
 
     def _authorize(self, asked: dict[str, str]) -> Answer:
         application = self._applications.get(asked.get("client_id", ""))
@@ -96,24 +98,11 @@ class OAuth:
         return _back(asked, code=code)
 
     def _access_token(self, asked: dict[str, str]) -> Answer:
-        if asked.get("grant_type") != "authorization_code":
-            return _refusal(
-                "unsupported_grant_type", "Only refresh_token or authorization_code grant type is supported"
-            )
         application = self._applications.get(asked.get("client_id", ""))
-        if application is None:
-            return _refusal("invalid_client", f"cannot load client with client id: {asked.get('client_id', '')!r}")
-        if not secrets.compare_digest(asked.get("client_secret", ""), application.secret):
-            return _refusal("unauthorized_client", "invalid client secret")
-        if asked.get("redirect_uri") and asked["redirect_uri"] not in application.redirects:
-            return _refusal("unauthorized_client", "unexpected redirect URI")
         grant = self._grants.get(asked.get("code", ""))
-        if grant is None:
-            return _refusal("unauthorized_client", "client is not authorized")
-        if not _proves(grant, asked.get("code_verifier", "")):
-            return _refusal("unauthorized_client", "failed PKCE code challenge")
-        if grant.application is not application:
-            return _refusal("invalid_grant", "invalid grant")
+        refusal = _why_not(asked, application, grant)
+        if refusal is not None or grant is None:
+            return refusal or _refusal("invalid_grant", "invalid grant")
         del self._grants[asked["code"]]
         return Answer(200, self._token(grant))
 
@@ -124,6 +113,26 @@ class OAuth:
         self._state.tokens[token.value] = token
         shape = {"access_token": token.value, "token_type": "bearer", "expires_in": 3600}
         return {**shape, "refresh_token": f"ey.{secrets.token_hex(20)}"}
+
+
+def _why_not(asked: dict[str, str], application: Application | None, grant: Grant | None) -> Answer | None:
+    """The first thing that is wrong with a request for a token."""
+    unauthorized = partial(_refusal, "unauthorized_client")
+    if asked.get("grant_type") != "authorization_code":
+        why = "Only refresh_token or authorization_code grant type is supported"
+        return _refusal("unsupported_grant_type", why)
+    if application is None:
+        return _refusal("invalid_client", f"cannot load client with client id: {asked.get('client_id', '')!r}")
+    checks = (
+        (asked.get("client_secret", "") == application.secret, "invalid client secret"),
+        (asked.get("redirect_uri", "") in {"", *application.redirects}, "unexpected redirect URI"),
+        (grant is not None, "client is not authorized"),
+        (grant is not None and _proves(grant, asked.get("code_verifier", "")), "failed PKCE code challenge"),
+    )
+    wrong = next((words for right, words in checks if not right), None)
+    if wrong is None and grant is not None and grant.application is not application:
+        return _refusal("invalid_grant", "invalid grant")
+    return unauthorized(wrong) if wrong is not None else None
 
 
 def _proves(grant: Grant, verifier: str) -> bool:
