@@ -11,17 +11,18 @@ from contextlib import suppress
 
 from jobs import endings, priorities, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
-from jobs.gitea import Denied, GiteaMissing
+from jobs.gitea import GiteaMissing
 from jobs.outgoing import last_look
 from jobs.pulls import numbers_of
 from jobs.pulls import refusal as pull_refusal
 from jobs.queue import Lane
 from jobs.repofile import RepoFile
 from jobs.reviewers import PART
+from jobs.rights import denied
 from jobs.servers import Forge
 from jobs.tasks import Recipe, base_of
 from jobs.wiring import Wiring
-from models import grammar, ledger, speakers, store, threads
+from models import grammar, ledger, recovery, speakers, threads
 from models.closing import CLOSED, MERGED
 from models.events import Person
 from models.gathering import own_verb
@@ -50,10 +51,7 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
             Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
             priorities.follow(wiring, thread, issue.label_names)
         for ask in _asks_of(wiring, forge, thread, issue):
-            where = Look(thread.repo.name, number, issue.is_pull)
-            with wiring.db.atomic():
-                home = store.home_of(wiring.db, thread.server, where, ask.verb, now=wiring.clock())
-                store.add_ask(wiring.db, home, ask, thread.server, None, said_on=number)
+            recovery.heard(wiring.db, thread, ask, Look(thread.repo.name, number, issue.is_pull), now=wiring.clock())
     reviewers.look(wiring, forge, thread)
     threads.look_done(wiring.db, thread)
 
@@ -71,8 +69,9 @@ def _asks_of(wiring: Wiring, forge: Forge, thread: Thread, issue: Issue) -> list
 
 
 def _latest(timeline: list[TimelineEntry], asking: set[str]) -> list[TimelineEntry]:
-    """The last time each of these labels was put on."""
-    added = {entry.label.name: entry for entry in timeline if entry.adds_label and entry.label is not None}
+    """The last time each of these labels was put on. By number: who may set the date of an entry may set it back."""
+    ordered = sorted(timeline, key=lambda entry: entry.id)
+    added = {entry.label.name: entry for entry in ordered if entry.adds_label and entry.label is not None}
     return [entry for name, entry in added.items() if name in asking]
 
 
@@ -126,9 +125,9 @@ def _decide_silently(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> 
 
 def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
     """Why this ask is not followed, as a sentence for the person, or None."""
-    denied = _denied(wiring, forge, thread, ask, file)
-    if denied is not None:
-        return sentences.may_not_ask(ask.author, denied)
+    reason = denied(wiring, forge, thread, ask, file)
+    if reason is not None:
+        return sentences.may_not_ask(ask.author, reason)
     if ask.job_id is None:
         return None
     job = ledger.job_of(wiring.db, ask.job_id)
@@ -153,19 +152,6 @@ def _cannot(wiring: Wiring, forge: Forge, thread: Thread, recipe: str, file: Rep
             return pull_refusal(wiring, forge, thread)
         case _:
             return None
-
-
-def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
-    """Why this person may not ask, or None. A signed comment event says of its sender whether they may push
-    (facts, 3.3); for all else Gitea is asked. To be named in the settings is not enough on somebody's pull request.
-    """
-    if ask.author_id == forge.bot.id:
-        return "I do not ask myself."
-    named = not thread.is_pull and ask.author.lower() in wiring.settings.allow_users | file.allow_users
-    if named or ask.may_write:
-        return None
-    answer = forge.gitea.may_write(thread.repo.name, ask.author)
-    return answer.reason if isinstance(answer, Denied) else None
 
 
 def _tell_of_trouble(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
