@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -66,8 +67,8 @@ class Access:
             return self._by_token(request)
         if self.settings.oauth_client_id is not None:
             raise Denied(401, "nobody is signed in", sign_in=True)
-        if refusal(request, None) is not None:
-            raise Denied(403, "only this machine itself is served here while KUGETSU_ADMIN_TOKEN is not set")
+        if (refused := refusal(request, None)) is not None:
+            raise Denied(403, str(json.loads(bytes(refused.body))["error"]))
         return Viewer(ADMIN, sees_all=True, csrf=self.seals.mark(CSRF, "this machine"))
 
     def session_of(self, request: Request) -> str | None:
