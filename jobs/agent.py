@@ -85,6 +85,8 @@ def launch(spec: RunSpec) -> None:
     spec.sandbox.hand_over(spec.place)
     _write_private(spec.run_dir / keeper.SPEC, msgspec.json.encode(_keeper_spec(spec)).decode())
     said = _start_keeper(spec.run_dir)
+    if said != keeper.READY:
+        tidy(spec.run_dir)
     if said == keeper.LOCKED:
         raise AgentLocked(str(spec.lock))
     if said != keeper.READY:
@@ -191,7 +193,8 @@ def tidy(run_dir: Path) -> None:
     """Remove what was half written in the folder of a run that was lost."""
     withdraw(run_dir)
     for draft in run_dir.glob("*.draft"):
-        draft.unlink()
+        with suppress(OSError):
+            draft.unlink()
 
 
 def end_strays(lock: Path, place: Place) -> tuple[int, ...]:

@@ -58,15 +58,21 @@ class Parts:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self, half: str, **tricks: Any) -> None:
-        """Start `web`, `worker`, or one of several such as `worker2`, where it does not run; a web half listens when
-        this returns.
+        """Start `web`, `worker`, one of several such as `worker2`, or `serve`, where it does not run; what serves HTTP
+        listens when this returns.
         """
         if half in self._pids:
             return
         command = half.rstrip("0123456789")
         self._pids[half] = self._forks.start(command, self._environ, self.root / f"{half}.log", tricks)
-        if half == "web":
+        if half in {"web", "serve"}:
             self.wait_for(self._listens, "the HTTP side to listen")
+
+    def end(self, half: str, number: signal.Signals = signal.SIGTERM) -> float:
+        """Ask a half to end, and wait until it has; the seconds that took."""
+        began = time.monotonic()
+        forkserver.end(self._pids.pop(half), number)
+        return time.monotonic() - began
 
     def kill(self, *victims: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Kill these parts at one stroke, and wait until none of them lives; how many processes that were. The others

@@ -21,8 +21,11 @@ from typing import Any, Final, TypeVar
 from jobs import git, launching, runner
 from jobs.gitea import Gitea
 from jobs.gitea_http import GiteaHttp
+from jobs.hook_care import HookCare
 from jobs.inside import Identity, Inside
 from jobs.lane import AgentsLane
+from jobs.reconcile import Reconciler
+from jobs.servers import Forges
 from jobs.worker import WorkerProcess
 from models import store
 from models.tables import Thread
@@ -61,8 +64,8 @@ def one_context() -> ssl.SSLContext:
 
 
 def arm(tricks: Mapping[str, Any]) -> None:
-    """Change this process: `probe` is the folder of its points, `without` names safeties to leave out, and one that is
-    `tireless` never gives a job up.
+    """Change this process: `probe` is the folder of its points, `without` names safeties to leave out, `migrations` is
+    the folder of another version's, and one that is `tireless` never gives a job up.
     """
     runner.FIRST_PAUSE_SECONDS = PAUSE
     # Half of what a start costs, and nothing that comes of it differs from one start to the next.
@@ -70,6 +73,8 @@ def arm(tricks: Mapping[str, Any]) -> None:
     launching.Launching.agent_name = "stub_agent.py"  # type: ignore[assignment]
     for name in tricks.get("without", ()):
         _WITHOUT[name]()
+    if folder := tricks.get("migrations"):
+        store.MIGRATIONS = Path(folder)
     if tricks.get("tireless"):
         runner.MAX_CRASHES = 1000
     if folder := tricks.get("probe"):
@@ -86,6 +91,10 @@ def _without_look() -> None:
     """Nothing of our own is ever found on Gitea."""
     Gitea.find_comment = _nothing  # type: ignore[method-assign, assignment]
     Gitea.open_pull = _nothing  # type: ignore[method-assign, assignment]
+
+
+def _no(*_: object) -> bool:
+    return False
 
 
 def _nothing(*_: object) -> None:
@@ -183,7 +192,7 @@ class Probe:
 
 
 def _stop_at_points(probe: Probe) -> None:
-    wait, script, accept, exchange = git._wait, Inside._script, store.accept_many, GiteaHttp._exchange
+    wait, script, accept, request = git._wait, Inside._script, store.accept_many, GiteaHttp.request
 
     def wait_at_point(argv: Sequence[str], run: git.Run, streams: Any) -> int | None:
         about = f"{run.cwd} {' '.join(argv)}"
@@ -202,17 +211,22 @@ def _stop_at_points(probe: Probe) -> None:
         about = " ".join(item.delivery.body for item in items)
         return probe.around("store", about, lambda: accept(db, items))
 
-    def exchange_noted(self: GiteaHttp, asked: str, request: Any) -> Any:
-        return probe.around_request(asked, lambda: exchange(self, asked, request))
+    def request_noted(self: GiteaHttp, method: str, path: str, **more: Any) -> Any:
+        return probe.around_request(f"{method} {path}", lambda: request(self, method, path, **more))
 
     git._wait = wait_at_point
-    GiteaHttp._exchange = exchange_noted  # type: ignore[method-assign]
+    GiteaHttp.request = request_noted  # type: ignore[method-assign]
     Inside._script = script_at_point  # type: ignore[method-assign, assignment]
     store.accept_many = accept_at_point
 
 
 def _one_after_the_other() -> None:
-    """A job is claimed only once Gitea has been told that it waits: so every run asks the same in the same order."""
+    """Every run asks the same in the same order: a job is claimed only once Gitea has been told that it waits, and
+    nothing is looked after beside.
+    """
+    for part, name in ((Reconciler, "due"), (Reconciler, "look"), (HookCare, "any_due"), (HookCare, "look")):
+        setattr(part, name, _no)
+    Forges.check_due = _nothing  # type: ignore[method-assign, assignment]
     look = AgentsLane.look
 
     def look_when_told(self: AgentsLane) -> None:
