@@ -1,8 +1,9 @@
-"""The command line: `kugetsu serve`, `web`, `worker`. Here, and only here, the environment is read."""
+"""The command line: `kugetsu serve`, `web`, `worker`, `doctor`. Here, and only here, the environment is read."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -13,8 +14,10 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from jobs import processes
+from jobs.doctor.examine import Examination
 from jobs.opencode import AgentMissing
 from jobs.queue import Bells, Lane
 from jobs.sandbox import SandboxUnavailable
@@ -22,6 +25,7 @@ from jobs.worker import WorkerProcess
 from models import store, trouble
 from models.settings import Settings, SettingsError, load
 from models.store import DatabaseTooNew
+from webhook import checkup
 from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.preparing import Preparing, prepared
@@ -50,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
+        if "examine" in arguments:
+            return _doctor(settings, os.environ, arguments.repo or "", as_json=arguments.json)
         set_up_logging(settings, os.environ)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
@@ -75,7 +81,23 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
         command.set_defaults(act=act)
+    _add_doctor(commands)
     return parser
+
+
+def _add_doctor(commands: Any) -> None:
+    says = "look at every link of the chain, and name the cause and the cure"
+    doctor = commands.add_parser("doctor", help=says, description=says)
+    doctor.add_argument("repo", nargs="?", metavar="OWNER/REPO", type=_repo, help="only this repository")
+    doctor.add_argument("--json", action="store_true", help="all findings as JSON")
+    doctor.set_defaults(examine=True, with_parent=False)
+
+
+def _repo(text: str) -> str:
+    owner, slash, name = text.partition("/")
+    if not (owner and slash and name) or "/" in name:
+        raise argparse.ArgumentTypeError(f"{text!r} is wrong; right would be OWNER/REPO")
+    return text
 
 
 def refuse_what_is_not_there(settings: Settings) -> None:
@@ -92,6 +114,13 @@ def without_effect(settings: Settings) -> list[str]:
     """Settings that are set and that this version does nothing with yet."""
     unused = [*(name for name in Settings.model_fields if name.startswith(("max_tokens_", "max_cost_"))), "notify"]
     return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
+
+
+def _doctor(settings: Settings, environ: Mapping[str, str], repo: str, *, as_json: bool) -> int:
+    """Nothing is made or changed here, so that the doctor can also look at what cannot start."""
+    found = Examination(settings, environ, repo).run()
+    print(json.dumps(checkup.as_json(found), indent=2) if as_json else checkup.as_text(found))
+    return WELL if found.well else NOT_NOW
 
 
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:
