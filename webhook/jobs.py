@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from jobs.redact import Redactor, secrets_of
+from models import budgets
 from models.estimate import Outlook
 from models.moves import State
 from models.outlook import outlooks
@@ -39,6 +40,7 @@ class Jobs:
         self._database = database
         self._clock = clock
         self._redactor = Redactor(secrets_of(settings))
+        self._limits = budgets.limits_of(settings)
 
     async def list(self, request: Request) -> Response:
         """GET /admin/jobs?state=&repo=&page=: newest first."""
@@ -76,7 +78,7 @@ class Jobs:
         total = query.count(self._database)
         rows = query.order_by(Job.id.desc()).paginate(page, PAGE).execute(self._database)
         pages = max(1, -(-total // PAGE))
-        found = outlooks(self._database, now=self._clock())
+        found = outlooks(self._database, now=self._clock(), allowed=self._limits)
         return JSONResponse(
             {"jobs": [self._job(row, found.get(row.id)) for row in rows], "page": page, "pages": pages, "total": total}
         )
@@ -86,7 +88,7 @@ class Jobs:
         if row is None:
             return _no_such_job(request)
         moves = Move.select().where(Move.job == row.id).order_by(Move.id).execute(self._database)
-        found = outlooks(self._database, now=self._clock()) if row.state == State.QUEUED else {}
+        found = outlooks(self._database, now=self._clock(), allowed=self._limits) if row.state == State.QUEUED else {}
         return JSONResponse(self._job(row, found.get(row.id)) | {"moves": [_move(move) for move in moves]})
 
     def _log(self, request: Request) -> Response:
