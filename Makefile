@@ -33,8 +33,12 @@ run: .venv opencode ## start Kugetsu on this machine
 demo: .venv opencode ## do the main job here, no account needed (ONCE=1 ends after the job)
 	@exec $(BIN)/python -P -m tests.demo $(if $(ONCE),--once)
 
+.PHONY: promtool
+promtool: .venv
+	@sh tests/promtool.sh $(CURDIR)/$(BIN)
+
 .PHONY: test
-test: .venv opencode ## every check: format, lint, types, import contracts, tests
+test: .venv opencode promtool ## every check: format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from jobs import endings, priorities, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
-from jobs.gitea import Denied, GiteaMissing
+from jobs.gitea import GiteaMissing
 from jobs.outgoing import last_look
 from jobs.pulls import numbers_of
 from jobs.pulls import refusal as pull_refusal
@@ -19,6 +19,7 @@ from jobs.queue import Lane
 from jobs.queue_view import expected
 from jobs.repofile import RepoFile
 from jobs.reviewers import PART
+from jobs.rights import denied
 from jobs.servers import Forge
 from jobs.spending import issue_spent
 from jobs.tasks import Recipe, base_of
@@ -127,9 +128,9 @@ def _decide_silently(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> 
 
 def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
     """Why this ask is not followed, as a sentence for the person, or None."""
-    denied = _denied(wiring, forge, thread, ask, file)
-    if denied is not None:
-        return sentences.may_not_ask(ask.author, denied)
+    reason = denied(wiring, forge, thread, ask, file)
+    if reason is not None:
+        return sentences.may_not_ask(ask.author, reason)
     if ask.job_id is None:
         return None
     job = ledger.job_of(wiring.db, ask.job_id)
@@ -154,19 +155,6 @@ def _cannot(wiring: Wiring, forge: Forge, thread: Thread, recipe: str, file: Rep
             return pull_refusal(wiring, forge, thread)
         case _:
             return None
-
-
-def _denied(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
-    """Why this person may not ask, or None. A signed comment event says of its sender whether they may push
-    (facts, 3.3); for all else Gitea is asked. To be named in the settings is not enough on somebody's pull request.
-    """
-    if ask.author_id == forge.bot.id:
-        return "I do not ask myself."
-    named = not thread.is_pull and ask.author.lower() in wiring.settings.allow_users | file.allow_users
-    if named or ask.may_write:
-        return None
-    answer = forge.gitea.may_write(thread.repo.name, ask.author)
-    return answer.reason if isinstance(answer, Denied) else None
 
 
 def _tell_of_trouble(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:

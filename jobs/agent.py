@@ -89,6 +89,9 @@ def launch(spec: RunSpec) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in {**spec.files, keeper.PROMPT: spec.prompt}.items():
         _write_private(spec.run_dir / name, text)
+    for name in spec.files:
+        (spec.run_dir / name).chmod(0o644)  # the agent may be somebody else; nobody but us gets into the folder
+    spec.sandbox.hand_over(spec.place)
     _write_private(spec.run_dir / keeper.SPEC, msgspec.json.encode(_keeper_spec(spec)).decode())
     said = _start_keeper(spec.run_dir)
     if said == keeper.LOCKED:

@@ -89,7 +89,7 @@ def next_title(check: Check | None, title: str, body: str, *, unfinished: bool =
 
 
 def next_body(check: Check | None, title: str, body: str) -> str:
-    """The text from now on, where nothing has changed, but the check was run anew, or what was cut short is finished."""
+    """The text from now on, where nothing was pushed, but the check was run, or what was cut short is finished."""
     rows = list(_ROW.finditer(body))
     if not _BLOCK.search(body) or (check is not None and not rows):
         return body

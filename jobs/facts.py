@@ -35,7 +35,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, outlook: Outlook | None =
         step=agents_words(job.step, wiring.redactor),
         steps=job.steps,
         **_brought(wiring, job),
-        error=(job.cancel_reason or job.error) if job.outcome == Outcome.CANCELLED else job.error,
+        error=_error(wiring, job),
         model=job.model or wiring.settings.model or "",
         agent=job.agent,
         tokens_in=job.tokens_in,
@@ -44,7 +44,7 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, outlook: Outlook | None =
         changed=job.changed,
         pull=job.pull or thread.pull,
         new_pull=job.new_pull,
-        log_url=f"{wiring.settings.public_url}/admin/jobs/{job.id}/log",
+        log_url=f"{wiring.settings.public_url}/admin/jobs/{job.id}",
         issue=thread.issue,
         title=thread.title,
         check=_check(wiring, job, thread),
@@ -71,6 +71,13 @@ def _check(wiring: Wiring, job: Job, thread: Thread) -> Check | None:
     output = printed(job.check_output, wiring.redactor)
     clean, ours = wiring.redactor.clean(job.check), not thread.is_pull
     return Check(clean, job.check_ok, job.check_how, job.check_seconds, output, job.repairs, ours)
+
+
+def _error(wiring: Wiring, job: Job) -> str:
+    """Why it failed, which may quote a program; whoever cancelled it is named as we put it."""
+    if job.outcome == Outcome.CANCELLED and job.cancel_reason:
+        return job.cancel_reason
+    return agents_words(job.error, wiring.redactor)
 
 
 def _askers(wiring: Wiring, job: Job) -> tuple[str, ...]:

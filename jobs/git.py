@@ -157,6 +157,7 @@ def _wait(argv: Sequence[str], run: Run, streams: tuple[IO[bytes], IO[bytes], IO
         stderr=stderr,
         pass_fds=run.keep_open,
         start_new_session=True,
+        umask=0o022,  # agents, who may be another user, borrow from the mirror
     )
     try:
         return child.wait(run.deadline)

@@ -79,16 +79,25 @@ class Gitea(GiteaReviews):
         Members of a team with rights per unit are reported lower than they are: write and above is reliable,
         anything lower is no proof.
         """
-        path = f"{repo_path(repo)}/collaborators/{quote(login, safe='')}/permission"
-        return self.get(CollaboratorPermission, path).permission
+        return self._permission(repo, login).permission
 
-    def may_write(self, repo: str, login: str) -> Allowed | Denied:
-        """Whether the person may write to the repository; when it cannot be known, no.
+    def _permission(self, repo: str, login: str) -> CollaboratorPermission:
+        path = f"{repo_path(repo)}/collaborators/{quote(login, safe='')}/permission"
+        return self.get(CollaboratorPermission, path)
+
+    def assignees(self, repo: str) -> list[User]:
+        """Who can be assigned: those with write access, and members of teams that may at least read issues here."""
+        items = self.request("GET", f"{repo_path(repo)}/assignees").read_list(User)
+        return [item for item in items if item is not None]
+
+    def may_write(self, repo: str, login: str, user_id: int | None = None) -> Allowed | Denied:
+        """Whether the person may write to the repository; when it cannot be known, no. `user_id` is the account that is
+        meant: a login may be another one's by now.
 
         A bad token or a missing scope is raised: that is the operator's to mend, not the person's to be told.
         """
         try:
-            permission = self.permission(repo, login)
+            found = self._permission(repo, login)
         except GiteaMissing:
             return Denied(f"there is no account {login}, or it has no part in {repo}")
         except GiteaRefused as refused:
@@ -98,9 +107,11 @@ class Gitea(GiteaReviews):
                 f"the bot may not look up what {login} may do in {repo}: make it an administrator of the repository,"
                 f" or list {login} in allow_users",
             )
-        if permission in {"write", "admin", "owner"}:
+        if user_id is not None and found.user is not None and found.user.id != user_id:
+            return Denied(f"the account that is called {login} now is another one than the one that asked")
+        if found.permission in {"write", "admin", "owner"}:
             return Allowed()
-        return Denied(f"{login} has {permission} access to {repo}, and write access is needed")
+        return Denied(f"{login} has {found.permission} access to {repo}, and write access is needed")
 
     # Pull requests
 

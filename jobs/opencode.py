@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.place import Place
-from jobs.sandbox import SYSTEM_FOLDERS, SYSTEM_PATH
+from jobs.sandbox import SYSTEM_PATH
+from jobs.shown import SYSTEM_FOLDERS
 
 BUNDLED = Path(__file__).resolve().parent.parent / "deploy/opencode/node_modules/.bin/opencode"
 """Where `make opencode` puts it."""

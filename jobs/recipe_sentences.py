@@ -9,6 +9,8 @@ from jobs.remarks import Placed, Remark
 MOST_CLOSED = 5
 """Of all that closes the gate, so many are told."""
 
+STAYS = "The work stays on the server, in the folder of this issue, for a person to look at."
+
 REVIEW = "review"
 """Part of a job's review of a pull request."""
 
@@ -110,7 +112,9 @@ def gate_closed(closed: Sequence[str], where: str) -> str:
     more = f"; and {len(closed) - MOST_CLOSED} more" if len(closed) > MOST_CLOSED else ""
     told = "; ".join(closed[:MOST_CLOSED])
     opens = f" A rule that has the name of a key can be opened in `{where}` on the default branch."
-    return (
-        f"nothing was pushed, because {told}{more}. The work stays on the server, in the folder of this issue, for a"
-        f" person to look at.{opens if '`allow_' in told else ''}"
-    )
+    return f"nothing was pushed, because {told}{more}. {STAYS}{opens if '`allow_' in told else ''}"
+
+
+def right_lost(reason: str) -> str:
+    """Why work is not pushed that was asked for by somebody who could ask then, and cannot now."""
+    return f"nothing was pushed, because {reason}. {STAYS}"

@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from jobs import token_shapes
 from jobs.markdown import Span, code_spans, inside, parser
-from models.settings import Settings
 
 REMOVED = "[secret removed]"
 # Shorter values are flags ("1", "true"), and taking them out would leave no sentence whole.
@@ -33,12 +33,16 @@ _FENCE_INDENT = re.compile(r"^[ \t]*")
 
 
 class Redactor:
-    """Takes the secrets it was made with out of any text. It shows none of them itself."""
+    """Takes secrets out of any text: those it was made with in many forms, and everybody's that show it by their shape.
+
+    It shows none of them itself.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {secret.strip() for secret in secrets if len(secret.strip()) >= PLAIN_FROM}
         # Longest first, so that of two secrets, one inside the other, no end of the longer stays.
         ordered = sorted(known, key=lambda secret: (-len(secret), secret))
+        token_shapes.rules()  # now, rather than in the middle of something
         self._forms = tuple(re.compile(form) for secret in ordered for form in _forms(secret))
 
     def holds_secret(self, text: str) -> bool:
@@ -48,6 +52,7 @@ class Redactor:
     def clean(self, text: str) -> str:
         """`text` with each secret replaced: as it is, URL-encoded, JSON- or HTML-escaped, in hex, in base64."""
         found = [match.span() for form in self._forms for match in form.finditer(text)]
+        found += [(shape.first, shape.last) for shape in token_shapes.printed_shapes(text)]
         parts: list[str] = []
         done = 0
         for first, last in _merged(found):
@@ -165,11 +170,3 @@ def _written_base64(character: str) -> str:
     """One base64 character in both alphabets, and percent-encoded."""
     other = {"+": "-", "/": "_"}.get(character)
     return f"(?:{re.escape(character)}|{other}|%(?i:{ord(character):02x}))" if other else character
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Every secret that the settings hold."""
-    found = [settings.admin_token] if settings.admin_token else []
-    for server in settings.servers.values():
-        found += [*([server.token] if server.token else []), *server.webhook_secrets]
-    return [secret.get_secret_value() for secret in found]

@@ -11,7 +11,7 @@ import logging
 
 import msgspec
 
-from jobs import checked, gate, recipe_sentences, repofile, sentences
+from jobs import checked, gate, recipe_sentences, repofile, rights, sentences
 from jobs.admission import say
 from jobs.delivering import attach_findings, post_review
 from jobs.facts import facts_of
@@ -112,7 +112,7 @@ class Reporter:
         repo = forge.gitea.repo(thread.repo.name)
         branch = thread.branch or branch_of(thread.issue)
         target = target_of(forge, thread, repo.default_branch)
-        self._pass_gate(forge, thread, target, job.head_sha or "")
+        self._pass_gate(forge, thread, job, target)
         self._workspace.push(target, job.head_sha or "")
         if thread.is_pull:
             self._note_pull(thread, job, thread.issue, new=False)
@@ -133,11 +133,15 @@ class Reporter:
             Thread.update(pull=pull).where(Thread.id == thread.id).execute(self._wiring.db)
         thread.pull = pull
 
-    def _pass_gate(self, forge: Forge, thread: Thread, target: Target, sha: str) -> None:
-        """Raises PushRejected where the work brings what must not be pushed."""
+    def _pass_gate(self, forge: Forge, thread: Thread, job: Job, target: Target) -> None:
+        """Raises PushRejected where the work brings what must not be pushed, or was asked for by somebody who may not
+        ask any more.
+        """
         file = repofile.current(self._wiring, forge, thread.repo)
+        if (reason := rights.lost(self._wiring, forge, thread, job, file)) is not None:
+            raise PushRejected(recipe_sentences.right_lost(reason))
         mirror = Mirror(self._workspace.mirror(target))
-        closed = gate.check(inspect(mirror, target, sha, forge.identity, self._wiring.redactor), file)
+        closed = gate.check(inspect(mirror, target, job.head_sha or "", forge.identity, self._wiring.redactor), file)
         if closed:
             raise PushRejected(recipe_sentences.gate_closed([str(each) for each in closed], repofile.PATH))
 

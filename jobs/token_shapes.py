@@ -7,7 +7,7 @@ none), and the latter took seventy times as long as all others together.
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -45,6 +45,22 @@ _OURS: Final = {
 }
 """What the providers of models hand out, which detect-secrets 1.5 does not know."""
 
+_BEHIND_A_NAME: Final = (
+    re.compile(r"://[^\s/:@]{1,100}:(?![$<{*\[%])([^\s/@]{1,200})@"),
+    re.compile(
+        r"authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:bearer|token|basic)\s{1,3}([\w.~+/=-]{8,2000})", re.IGNORECASE
+    ),
+)
+"""What a program prints of passwords in addresses and of headers. In code these are mostly examples, so only what is
+shown is searched for them.
+"""
+
+_KEY_BLOCK: Final = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z0-9 ]{0,60}KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
+
 _WINDOW: Final = 4096
 _OVERLAP: Final = 512
 """Characters. Text is looked at in pieces: some rules take time that grows with the square of a line's length."""
@@ -64,16 +80,36 @@ def shapes(text: str) -> Iterator[Shape]:
     """What in `text` looks like a secret; the same place may be named twice."""
     for begin in range(0, max(len(text), 1), _WINDOW - _OVERLAP):
         window = text[begin : begin + _WINDOW]
-        for kind, rule in _rules():
-            for found in rule.finditer(window):
-                yield Shape(kind, begin + found.start(), begin + found.end())
+        for rule in rules():
+            for found in rule.pattern.finditer(window):
+                if rule.holds(found[0]):
+                    yield Shape(rule.kind, begin + found.start(), begin + found.end())
+
+
+def printed_shapes(text: str) -> Iterator[Shape]:
+    """As `shapes`, and what a program may show beside: passwords in addresses, headers, all of a private key."""
+    yield from shapes(text)
+    for found in _KEY_BLOCK.finditer(text):
+        yield Shape("Private Key", *found.span())
+    for rule in _BEHIND_A_NAME:
+        for found in rule.finditer(text):
+            yield Shape("Password", *found.span(1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    kind: str
+    pattern: re.Pattern[str]
+    holds: Callable[[str], bool] = bool
+    """A second look at what the pattern has found."""
 
 
 @cache
-def _rules() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Read when first needed: the detectors bring an HTTP client along, which takes a quarter of a second."""
-    found = [(kind, re.compile(rule)) for kind, rule in _OURS.items()]
+def rules() -> tuple[_Rule, ...]:
+    """All of them. The first call takes a quarter of a second, since the detectors bring an HTTP client along."""
+    rules = [_Rule(kind, re.compile(pattern)) for kind, pattern in _OURS.items()]
     for module, name in _DETECTORS.items():
         detector = getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), name)()
-        found += [(detector.secret_type, rule) for rule in detector.denylist]
-    return tuple(found)
+        holds = getattr(detector, "is_formally_valid", bool)  # that of web tokens, which decodes them
+        rules += [_Rule(detector.secret_type, pattern, holds) for pattern in detector.denylist]
+    return tuple(rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -15,13 +15,14 @@ from jobs import opencode, presence, queue_view, room, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
 from jobs.gateway.doors import Doors
+from jobs.known_secrets import secrets_of
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
 from jobs.outgoing import commit_words
 from jobs.patience import patiently
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
-from jobs.redact import Redactor, secrets_of
+from jobs.redact import Redactor
 from jobs.report import Reporter
 from jobs.runner import Runner
 from jobs.servers import Forges
@@ -56,12 +57,13 @@ class WorkerProcess:
         store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         per_repo = settings.max_agents_per_repo
         limits.follow_settings(self._db, capacity=settings.max_concurrent_agents, per_repo=per_repo)
-        self._sandbox = sandbox.choose(settings.sandbox)
+        self._sandbox = sandbox.choose(settings.sandbox, settings.home)
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
         self._doors = Doors(settings, environ, sandboxed=self._sandbox.kind == "bwrap")
-        self._wiring = self._wire(Forges(settings.servers, self._db))
+        secrets = [*secrets_of(settings, environ), *self._doors.secrets()]
+        self._wiring = self._wire(Forges(settings.servers, self._db), secrets)
         words = partial(commit_words, redactor=self._wiring.redactor)
         workspace = Workspace(settings.home, self._sandbox.run_inside, temp_dir=settings.temp_dir, words=words)
         self._launching = Launching(self._wiring, program, self._sandbox, self._doors)
@@ -73,13 +75,13 @@ class WorkerProcess:
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
 
-    def _wire(self, forges: Forges) -> Wiring:
+    def _wire(self, forges: Forges, secrets: Sequence[str]) -> Wiring:
         return Wiring(
             settings=self._settings,
             db=self._db,
             bells=self._bells,
             forges=forges,
-            redactor=Redactor([*secrets_of(self._settings), *self._doors.secrets()]),
+            redactor=Redactor(secrets),
             worker=self._presence.name,
             clock=time.time,
         )

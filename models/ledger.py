@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from peewee import SQL, Database, Expression, fn
 
+from models import saying, spending, tally
 from models.budgets import NOBODY, Held
 from models.moves import OPEN, Outcome, State, Verdict, check
 from models.prepared import Prepared, slot, slots
@@ -42,11 +43,16 @@ def create(db: Database, ask: Ask, thread: Thread, recipe: str) -> int:
         )
     )
     _ADD_FIRST_MOVE.run(db, job=job_id, at=ask.said_at, target=str(State.ASKED), reason=f"{ask.author} asked")
+    saying.moved(db, job_id, None, State.ASKED, reason=f"{ask.author} asked")
     return job_id
 
 
-def _log(db: Database, job_id: int, *, at: float, source: State | None, target: State, **more: Any) -> None:
-    Move.insert(job=job_id, at=at, source=source, target=target, **more).execute(db)
+def _note(db: Database, job_id: int, *, at: float, source: State, target: State, reason: str, **more: Any) -> None:
+    """Write the move into the log that replays, count it, and have the report made."""
+    Move.insert(job=job_id, at=at, source=source, target=target, reason=reason, **more).execute(db)
+    tally.moved(db, job_id, source, target, at=at)
+    saying.moved(db, job_id, source, target, reason=reason, **more)
+    _raise_report(db, job_id)
 
 
 def _raise_report(db: Database, job_id: int) -> None:
@@ -89,8 +95,7 @@ def move(
         if query.execute(db) == 0:
             return False
         outcome = changes.get("outcome")
-        _log(db, job_id, at=at, source=source, target=target, reason=reason, outcome=outcome, worker=worker)
-        _raise_report(db, job_id)
+        _note(db, job_id, at=at, source=source, target=target, reason=reason, outcome=outcome, worker=worker)
         return True
 
 
@@ -111,8 +116,7 @@ def claim_next(db: Database, worker: str, *, now: float, lease: float, held: Hel
         for job in list(query.returning(Job.id, Job.epoch, Job.repo).execute(db)):
             latest = Repo.select(fn.MAX(Repo.turn) + 1).scalar(db)
             Repo.update(turn=latest).where(Repo.id == job.repo_id).execute(db)
-            _log(db, job.id, at=now, source=State.QUEUED, target=State.RUNNING, reason="claimed", worker=worker)
-            _raise_report(db, job.id)
+            _note(db, job.id, at=now, source=State.QUEUED, target=State.RUNNING, reason="claimed", worker=worker)
             return Claimed(int(job.id), int(job.epoch))
     return None
 
@@ -200,14 +204,17 @@ def ending(outcome: Outcome, now: float, error: str = "") -> dict[str, Any]:
 
 
 def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
-    """The result of a job cannot be delivered: it becomes a failed one, while it is being reported."""
+    """What a completed job has brought, or one that was cut short, cannot be delivered: it is a failed one for that,
+    while it is being reported.
+    """
     with db.atomic():
-        told = (Job.id == job_id) & (Job.state == State.REPORTING) & (Job.error != error)
-        delivered = Job.outcome.in_((Outcome.COMPLETED, Outcome.FAILED))
-        if Job.update(outcome=Outcome.FAILED, error=error).where(told & delivered).execute(db) == 0:
+        reported = (Job.id == job_id) & (Job.state == State.REPORTING)
+        short = (Job.outcome == Outcome.FAILED) & (Job.error == (spending.cut_short(db, job_id) or None))
+        brought = (Job.outcome == Outcome.COMPLETED) | short
+        if Job.update(outcome=Outcome.FAILED, error=error).where(reported & brought).execute(db) == 0:
             return False
         here = State.REPORTING
-        _log(db, job_id, at=now, source=here, target=here, outcome=Outcome.FAILED, reason=error)
+        Move.insert(job=job_id, at=now, source=here, target=here, outcome=Outcome.FAILED, reason=error).execute(db)
         return True
 
 

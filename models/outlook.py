@@ -53,7 +53,7 @@ def _queued(db: Database) -> dict[int, Job]:
 
 
 def _starts(db: Database, intake: Intake, running: list[Job], line: list[Job], now: float) -> dict[int, int]:
-    usual = Usual(_runs(db))
+    usual = usual_times(db)
     lefts = [(job, usual.of(job.repo_id, job.recipe), job.started_at or now) for job in running]
     busy = [Busy(job.repo_id, job.thread_id, max(0.0, since + time - now)) for job, time, since in lefts if time]
     if len(busy) < len(running):
@@ -62,6 +62,11 @@ def _starts(db: Database, intake: Intake, running: list[Job], line: list[Job], n
     waits = [Queued(job.id, job.repo_id, job.thread_id, time, job.not_before - now) for job, time in times if time]
     found = starts(busy, waits, intake.capacity, intake.per_repo)
     return {job_id: round(seconds) for job_id, seconds in found.items()}
+
+
+def usual_times(db: Database) -> Usual:
+    """How long jobs usually take, by what the last ones took."""
+    return Usual(_runs(db))
 
 
 def _runs(db: Database) -> list[Run]:

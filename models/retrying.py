@@ -15,9 +15,9 @@ class CannotRetry(Exception):
     """The job is not one to be done again now; the message says why."""
 
 
-def retry(db: Database, job_id: int, by: str, *, now: float) -> int:
-    """Queue a new job that goes on where this one stopped; its id. It is asked for by `by`, and answered to those who
-    asked before. Raises `CannotRetry`; the job must exist.
+def retry(db: Database, job_id: int, by: str, *, now: float, fresh: bool = False) -> int:
+    """Queue a new job that goes on where this one stopped, or begins a new session where it is to be `fresh`; its id.
+    It is asked for by `by`, and answered to those who asked before. Raises `CannotRetry`; the job must exist.
     """
     with db.atomic():
         job = ledger.job_of(db, job_id)
@@ -26,8 +26,8 @@ def retry(db: Database, job_id: int, by: str, *, now: float) -> int:
         asks = ledger.asks_of(db, job_id)
         new = ledger.create(db, _first(job, asks, by, now), thread, job.recipe)
         for ask in asks:
-            _say_again(db, ask, new, now)
-        wishes: dict[str, Any] = {"queued_at": now, "base": job.base, "asked_by": by}
+            _say_again(db, ask, new, now, whole=fresh)
+        wishes: dict[str, Any] = {"queued_at": now, "base": job.base, "asked_by": by, "fresh": fresh}
         ledger.move(db, new, State.ASKED, State.QUEUED, at=now, reason=f"{by} has job {job_id} done again", **wishes)
         return new
 
@@ -48,14 +48,16 @@ def _first(job: Job, asks: list[Ask], by: str, now: float) -> Ask:
     return Ask(author=by, said_at=now, priority=job.priority, model=job.model, fresh=False, said_on=said_on)
 
 
-def _say_again(db: Database, ask: Ask, job_id: int, now: float) -> None:
-    """For the prompt only what the agent has not been told; for the answer everybody who asked."""
+def _say_again(db: Database, ask: Ask, job_id: int, now: float, *, whole: bool) -> None:
+    """For the prompt only what the agent has not been told, or all of it (`whole`) for an agent that knows nothing;
+    for the answer everybody who asked.
+    """
     Ask.insert(
         key=f"{ask.key}:again:{job_id}",
         thread=ask.thread_id,
         job=job_id,
         verb="retry",
-        instructions="" if ask.told_run is not None else ask.instructions,
+        instructions=ask.instructions if whole or ask.told_run is None else "",
         said_on=ask.said_on,
         comment_id=ask.comment_id,
         entry_id=ask.entry_id,

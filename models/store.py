@@ -16,7 +16,7 @@ import msgspec
 from peewee import Case, Database, PeeweeException, SqliteDatabase, fn
 from playhouse import migrations
 
-from models import trouble
+from models import saying, tally, trouble
 from models.events import Person
 from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
@@ -147,7 +147,24 @@ def bot_of(db: Database, server: str) -> Person | None:
 def accept_many(db: Database, items: Sequence[Incoming]) -> list[Accepted]:
     """Store all `items` with what they ask, in one transaction. Raises peewee's OperationalError where it cannot."""
     with db.atomic():
-        return [_accept(db, item) for item in items]
+        accepted = [_accept(db, item) for item in items]
+        found = zip(items, accepted, strict=True)
+        tally.stored(db, ((item.delivery.server, item.delivery.source, made.verdict) for item, made in found))
+    for item, made in zip(items, accepted, strict=True):
+        _say(item, made)
+    return accepted
+
+
+def _say(item: Incoming, made: Accepted) -> None:
+    saying.stored(
+        made.delivery_id,
+        server=item.delivery.server,
+        source=item.delivery.source,
+        repo=item.decision.repo,
+        issue=item.decision.issue,
+        verdict=made.verdict,
+        detail=made.detail,
+    )
 
 
 def _accept(db: Database, item: Incoming) -> Accepted:

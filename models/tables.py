@@ -13,6 +13,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     Check,
+    CompositeKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -331,6 +332,18 @@ class Move(Model):
         table_name = "move"
 
 
+class Tally(Model):
+    """One figure that only grows, see `models.tally`. `labels` is JSON, its keys sorted."""
+
+    name = TextField()
+    labels = TextField()
+    value = DoubleField(default=0.0)
+
+    class Meta:
+        table_name = "tally"
+        primary_key = CompositeKey("name", "labels")
+
+
 class Account(Model):
     """What the gateway knows of a job: the SHA-256 of the token with which its agent may call, and what was served to
     it. `cut_short` says which budget ended the job, "" where none did. Cost is in US dollars.
@@ -379,6 +392,6 @@ class Gateway(Model):
 
 TABLES: tuple[type[Model], ...] = (
     *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
-    *(Account, Spending, Gateway),
+    *(Account, Spending, Gateway, Tally),
 )
 """All of them, in an order in which they can be created."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from peewee import Case, Database, Expression
 
-from models import ledger
+from models import ledger, tally
 from models.gathering import gather
 from models.moves import Outcome, State, Verdict
 from models.tables import Ask, Job, Repo, Thread
@@ -71,13 +71,16 @@ def thread_done(db: Database, thread: Thread, *, now: float) -> None:
 
 def thread_failed(db: Database, thread: Thread, *, problem: str, not_before: float) -> None:
     """Give the thread back with its work undone, to be tried again at `not_before`."""
-    Thread.update(
+    query = Thread.update(
         desk_worker=None,
         desk_lease_until=None,
         desk_not_before=not_before,
         desk_failures=Thread.desk_failures + 1,
         desk_problem=problem,
-    ).where(_held(thread)).execute(db)
+    ).where(_held(thread))
+    with db.atomic():
+        query.execute(db)
+        tally.add(db, tally.GITEA_RETRIES, server=thread.server)
 
 
 def _held(thread: Thread) -> Expression:

@@ -183,7 +183,7 @@ def _summary(stage: Stage, issue: int, seconds: float) -> dict[str, object]:
 def _stay_up(stage: Stage) -> None:
     page = f"{stage.gitea.url}/{REPO}/issues/1"
     print(f"\nEverything stays up. Comment `/kugetsu …` or set labels at {page}")
-    print(f"The service's own view: {stage.service}/admin/status. Ctrl-C ends it.", flush=True)
+    print(f"The service's own pages: {stage.service}/admin. Ctrl-C ends it.", flush=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

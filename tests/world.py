@@ -39,8 +39,9 @@ from tests.fakes import stub
 from tests.fakes.gitea import Entry, Issue, Remark, Review
 from tests.fakes.gitea.gitrepo import Files
 from tests.forge_protocol import AnyGitea
-from webhook.app import Wiring, create_app
+from webhook.app import create_app
 from webhook.server import address_of, listen, server_of
+from webhook.wiring import Wiring
 
 Found = TypeVar("Found")
 

@@ -1,20 +1,12 @@
-"""Who may see the admin side, and its status as JSON."""
+"""Who may see the admin side without signing in: who has its token, or comes from this machine."""
 
 import hmac
-from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from peewee import Database, PeeweeException
 from pydantic import SecretStr
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-
-from models import trouble
-from models.settings import Settings
-from webhook.health import Health
-from webhook.status import Status, read
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 """What proxies add: a request with one of these comes from somewhere else, whoever brought it."""
@@ -70,36 +62,3 @@ def _is_loopback(name: str) -> bool:
         return False
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return (mapped or address).is_loopback
-
-
-class Admin:
-    """The admin pages. `refused` counts by HTTP status the deliveries turned away since the start."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        clock: Callable[[], float],
-        refused: Callable[[], Mapping[int, int]],
-        health: Health,
-    ) -> None:
-        self._settings = settings
-        self._database = database
-        self._clock = clock
-        self._refused = refused
-        self._health = health
-
-    async def status(self, request: Request) -> Response:
-        """GET /admin/status: everything at one glance."""
-        if (answer := refusal(request, self._settings.admin_token)) is not None:
-            return answer
-        try:
-            return JSONResponse(await run_in_threadpool(self._read_status))
-        except PeeweeException as error:
-            return JSONResponse({"error": f"the database cannot be read: {trouble.in_words(error)}"}, 503)
-
-    def _read_status(self) -> Status:
-        storage = self._health.storage()
-        with self._database.connection_context():
-            status = read(self._database, self._settings, now=self._clock(), refused=self._refused())
-        return {**status, "storage": storage}

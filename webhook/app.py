@@ -3,9 +3,8 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from peewee import Database, PeeweeException
@@ -20,13 +19,13 @@ from starlette.routing import Route
 from models import payloads, store, trouble
 from models.events import Person
 from models.intake import Decision, decide
-from models.settings import DEFAULT_SERVER, Settings, repo_allowed
+from models.settings import DEFAULT_SERVER, repo_allowed
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
-from webhook.admin import Admin
+from webhook.admin_routes import admin_routes
 from webhook.health import Health
-from webhook.jobs import Jobs
-from webhook.steering import Steering
+from webhook.metrics import Metrics
+from webhook.wiring import Wiring
 from webhook.writer import CannotStore, Writer
 
 RETRY_AFTER = "10"
@@ -48,23 +47,6 @@ _OK, _ACCEPTED, _UNAVAILABLE = 200, 202, 503
 _log = logging.getLogger(__name__)
 
 
-def _nobody() -> None:
-    """Rings nowhere."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wiring:
-    """What the HTTP side works with: `ring` is the door bell of the desk, `ring_agents` that of
-    the agents, who look for work by themselves a little later; `clock` gives seconds since the epoch.
-    """
-
-    settings: Settings
-    database: Database
-    ring: Callable[[], None]
-    ring_agents: Callable[[], None] = _nobody
-    clock: Callable[[], float] = time.time
-
-
 class Refused(Exception):
     """The delivery is not taken. `status` is the HTTP answer, the message a sentence for the sender."""
 
@@ -78,8 +60,7 @@ def create_app(wiring: Wiring) -> Starlette:
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
     health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
-    jobs = Jobs(wiring.settings, wiring.database, wiring.clock)
-    admin = Admin(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, health)
+    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -87,27 +68,12 @@ def create_app(wiring: Wiring) -> Starlette:
             Route("/webhook/{server}", receiver.receive, methods=["POST"]),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
-            Route("/admin/status", admin.status),
-            Route("/admin/jobs", jobs.list),
-            Route("/admin/jobs/{job:int}", jobs.one),
-            Route("/admin/jobs/{job:int}/log", jobs.log),
-            *_steering(wiring),
+            Route("/metrics", metrics.page),
+            *admin_routes(wiring, health, lambda: receiver.refused),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
         lifespan=partial(_lifespan, writer),
     )
-
-
-def _steering(wiring: Wiring) -> list[Route]:
-    rings = (wiring.ring, wiring.ring_agents)
-    steering = Steering(wiring.settings, wiring.database, wiring.clock, rings)
-    return [
-        Route("/admin/pause", steering.pause, methods=["POST"]),
-        Route("/admin/resume", steering.resume, methods=["POST"]),
-        Route("/admin/capacity", steering.capacity, methods=["POST"]),
-        Route("/admin/jobs/{job:int}/cancel", steering.cancel, methods=["POST"]),
-        Route("/admin/jobs/{job:int}/retry", steering.retry, methods=["POST"]),
-    ]
 
 
 @asynccontextmanager

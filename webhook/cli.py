@@ -22,10 +22,11 @@ from jobs.worker import WorkerProcess
 from models import store, trouble
 from models.settings import Settings, SettingsError, load
 from models.store import DatabaseTooNew
-from webhook.app import Wiring, create_app
+from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.preparing import Preparing, prepared
 from webhook.server import CannotListen, serve
+from webhook.wiring import Wiring
 
 log = logging.getLogger("kugetsu")
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
-        set_up_logging(settings)
+        set_up_logging(settings, os.environ)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return int(arguments.act(settings, os.environ))
     except Exception as error:
@@ -113,7 +114,7 @@ def _announce(settings: Settings) -> partial[None]:
 
 
 def _say_hello(missing: Sequence[str], address: str) -> None:
-    log.info("listening on %s, webhooks at %s/webhook, status at %s/admin/status", address, address, address)
+    log.info("listening on %s, webhooks at %s/webhook, pages at %s/admin", address, address, address)
     for names in missing:
         log.warning("%s: not set yet", names)
 

@@ -1,33 +1,28 @@
-"""Jobs as JSON, and a job's log as text: GET /admin/jobs, /admin/jobs/ID and /admin/jobs/ID/log."""
+"""Jobs as JSON and as pages: GET /admin/jobs, /admin/jobs/ID and what belongs to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import msgspec
-from peewee import Database, PeeweeException
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from jobs.redact import Redactor, secrets_of
+from jobs.redact import Redactor
 from models import budgets
 from models.estimate import Outlook
 from models.moves import State
 from models.outlook import outlooks
 from models.settings import Settings
-from models.tables import Job, Move, Repo, Server, Thread
-from webhook.admin import refusal
+from models.tables import Job, Move, Repo
+from webhook.door import Door, Problem, Visit
+from webhook.joblist import PAGE, Wanted, narrowed, newest, with_threads
+from webhook.joblog import JobLog, Spot
+from webhook.negotiation import wants_stream
+from webhook.pages.jobpage import job_values
+from webhook.pages.links import comment_url, server_urls
 from webhook.status import rfc3339
-
-PAGE = 50
-"""Jobs on one page of the list."""
-
-MOST_OUTPUT = 4000
-"""Characters of a tool's output in the log; the event file has all of it."""
+from webhook.steps import as_text
+from webhook.streams import Streams
 
 Json = dict[str, Any]
 
@@ -35,71 +30,129 @@ Json = dict[str, Any]
 class Jobs:
     """The addresses below /admin/jobs."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, door: Door, streams: Streams, redactor: Redactor) -> None:
         self._settings = settings
-        self._database = database
-        self._clock = clock
-        self._redactor = Redactor(secrets_of(settings))
-        self._limits = budgets.limits_of(settings)
+        self._door = door
+        self._streams = streams
+        self._redactor = redactor
+        self._allowed = budgets.limits_of(settings)
 
     async def list(self, request: Request) -> Response:
-        """GET /admin/jobs?state=&repo=&page=: newest first."""
-        return await self._answer(request, partial(self._list, request))
+        """GET /admin/jobs: newest first. JSON by `page`, the page by the number of a job `before`."""
+        return await self._door.get(self._list)(request)
 
     async def one(self, request: Request) -> Response:
         """GET /admin/jobs/ID: the job with its moves."""
-        return await self._answer(request, partial(self._one, request))
+        return await self._door.get(self._one)(request)
 
     async def log(self, request: Request) -> Response:
-        """GET /admin/jobs/ID/log: what the agent did, as text without secrets."""
-        return await self._answer(request, partial(self._log, request))
+        """GET /admin/jobs/ID/log: what the agent did, as text without secrets; as a stream, it is followed."""
+        if wants_stream(request):
+            return await self._streams.follow(request, self._log_of, as_page=False)
+        return await self._door.get(self._log)(request)
 
-    async def _answer(self, request: Request, read: Callable[[], Response]) -> Response:
-        if (answer := refusal(request, self._settings.admin_token)) is not None:
-            return answer
-        try:
-            return await run_in_threadpool(self._read, read)
-        except PeeweeException as error:
-            return JSONResponse({"error": f"the database cannot be read: {error}"}, 503)
+    async def steps(self, request: Request) -> Response:
+        """GET /admin/jobs/ID/steps: the log as a stream of what the page shows."""
+        return await self._streams.follow(request, self._log_of, as_page=True)
 
-    def _read(self, read: Callable[[], Response]) -> Response:
-        with self._database.connection_context():
-            return read()
+    async def output(self, request: Request) -> Response:
+        """GET /admin/jobs/ID/output?at=: the whole of one entry of the log."""
+        return await self._door.get(self._output)(request)
 
-    def _list(self, request: Request) -> Response:
-        asked = request.query_params
-        page = max(1, int(asked["page"])) if asked.get("page", "").isdigit() else 1
-        if (state := asked.get("state", "")) and state not in set(State):
-            known = ", ".join(State)
-            return JSONResponse({"error": f"there is no state {state!r}; the states are {known}"}, 400)
-        query = _rows()
-        query = query.where(Job.state == state) if state else query
-        query = query.where(Repo.name == asked["repo"]) if asked.get("repo") else query
-        total = query.count(self._database)
-        rows = query.order_by(Job.id.desc()).paginate(page, PAGE).execute(self._database)
-        pages = max(1, -(-total // PAGE))
-        found = outlooks(self._database, now=self._clock(), allowed=self._limits)
-        return JSONResponse(
-            {"jobs": [self._job(row, found.get(row.id)) for row in rows], "page": page, "pages": pages, "total": total}
+    async def prompt(self, request: Request) -> Response:
+        """GET /admin/jobs/ID/prompt?run=: what the agent was told."""
+        return await self._door.get(self._prompt)(request)
+
+    async def diff(self, request: Request) -> Response:
+        """GET /admin/jobs/ID/diff: what the agent made."""
+        return await self._door.get(self._diff)(request)
+
+    def _list(self, visit: Visit) -> Response:
+        wanted = Wanted.of(visit)
+        return self._list_page(visit, wanted) if visit.page_wanted else self._list_json(visit, wanted)
+
+    def _list_page(self, visit: Visit, wanted: Wanted) -> Response:
+        before = visit.asked("before")
+        rows = newest(
+            visit.database,
+            visit.sight,
+            wanted,
+            before=int(before) if before.isdecimal() and len(before) < 19 else None,  # noqa: PLR2004 - fits the column
+            most=PAGE + 1,
+        )
+        return visit.page(
+            "jobs.html",
+            jobs=rows[:PAGE],
+            wanted=wanted,
+            older=rows[PAGE - 1].id if len(rows) > PAGE else None,
+            is_first=not before,
+            outlooks=outlooks(visit.database, now=visit.now, allowed=self._allowed),
+            repos=_repos(visit),
+            now=visit.now,
         )
 
-    def _one(self, request: Request) -> Response:
-        row = _rows().where(Job.id == request.path_params["job"]).first(self._database)
-        if row is None:
-            return _no_such_job(request)
-        moves = Move.select().where(Move.job == row.id).order_by(Move.id).execute(self._database)
-        found = outlooks(self._database, now=self._clock(), allowed=self._limits) if row.state == State.QUEUED else {}
-        return JSONResponse(self._job(row, found.get(row.id)) | {"moves": [_move(move) for move in moves]})
+    def _list_json(self, visit: Visit, wanted: Wanted) -> Response:
+        asked = visit.asked("page")
+        page = max(1, int(asked)) if asked.isdecimal() and len(asked) < 10 else 1  # noqa: PLR2004 - fits an offset
+        numbers = narrowed(visit.database, visit.sight, wanted, Job.select(Job.id))
+        total = numbers.count(visit.database)
+        ids = [row.id for row in numbers.order_by(Job.id.desc()).paginate(page, PAGE).execute(visit.database)]
+        found = outlooks(visit.database, now=visit.now, allowed=self._allowed)
+        jobs = [self._json(visit, row, found.get(row.id)) for row in with_threads(visit.database, ids)]
+        return JSONResponse({"jobs": jobs, "page": page, "pages": max(1, -(-total // PAGE)), "total": total})
 
-    def _log(self, request: Request) -> Response:
-        number = request.path_params["job"]
-        if not Job.select().where(Job.id == number).exists(self._database):
-            return _no_such_job(request)
-        folder = self._settings.home / "jobs" / str(number)
-        text = "\n".join(line for run in _runs(folder) for line in read_log(run))
-        return PlainTextResponse(self._redactor.clean(text) + "\n")
+    def _one(self, visit: Visit) -> Response:
+        row = self.job(visit)
+        moves = list(Move.select().where(Move.job == row.id).order_by(Move.id).execute(visit.database))
+        found = outlooks(visit.database, now=visit.now, allowed=self._allowed) if row.state == State.QUEUED else {}
+        if visit.page_wanted:
+            values = job_values(visit, row, self._settings, self._redactor, self.log_of(row))
+            return visit.page("job.html", **values, moves=moves, outlook=found.get(row.id))
+        told = [self._move(move) for move in moves]
+        return JSONResponse(self._json(visit, row, found.get(row.id)) | {"moves": told})
 
-    def _job(self, row: Job, outlook: Outlook | None) -> Json:
+    def _log(self, visit: Visit) -> Response:
+        log = self.log_of(self.job(visit))
+        lines = (as_text(entry) for entry in log.all())
+        return StreamingResponse((text for text in lines if text), media_type="text/plain")
+
+    def _log_of(self, visit: Visit) -> tuple[Job, JobLog]:
+        row = self.job(visit)
+        return row, self.log_of(row)
+
+    def _output(self, visit: Visit) -> Response:
+        spot = Spot.parse(visit.asked("at"))
+        entry = self.log_of(self.job(visit)).one(spot) if spot else None
+        if entry is None:
+            raise Problem(404, "there is no such entry in this log")
+        return PlainTextResponse(entry.body + "\n")
+
+    def _prompt(self, visit: Visit) -> Response:
+        run = visit.asked("run")
+        return self._file(visit, f"run-{run if run.isascii() and run.isdecimal() else 1}/prompt.txt")
+
+    def _diff(self, visit: Visit) -> Response:
+        return self._file(visit, "made.diff")
+
+    def _file(self, visit: Visit, name: str) -> Response:
+        path = self._settings.home / "jobs" / str(self.job(visit).id) / name
+        if not path.is_file():
+            raise Problem(404, "it is not kept, or was never there")
+        return PlainTextResponse(self._redactor.clean(path.read_text(errors="replace")))
+
+    def job(self, visit: Visit) -> Job:
+        """The job of the address, for the viewer's eyes. Raises Problem."""
+        number = visit.request.path_params["job"]
+        found = with_threads(visit.database, [number]) if number < 2**63 else []
+        if not found or not visit.sight.sees(found[0].repo_id):
+            raise Problem(404, f"there is no job {number}")
+        return found[0]
+
+    def log_of(self, row: Job) -> JobLog:
+        """The log of a job."""
+        return JobLog(self._settings.home / "jobs" / str(row.id), self._redactor.clean)
+
+    def _json(self, visit: Visit, row: Job, outlook: Outlook | None) -> Json:
         thread, repo = row.thread, row.repo
         return {
             "id": row.id,
@@ -119,111 +172,23 @@ class Jobs:
             "tokens": row.tokens_in + row.tokens_out,
             "cost": row.cost,
             "pull": row.pull or thread.pull,
-            "comment_url": self._comment_url(row),
+            "comment_url": comment_url(row, server_urls(visit.database, self._settings)),
             "worker": row.worker,
             "error": self._redactor.clean(row.error) or None,
         }
 
-    def _comment_url(self, row: Job) -> str | None:
-        thread, comment = row.thread, row.live_comment
-        server = Server.select(Server.url).where(Server.name == thread.server).first(self._database)
-        if server is None or comment is None or comment < 0:
-            return None
-        return f"{server.url}/{row.repo.name}/issues/{row.said_on or thread.issue}#issuecomment-{comment}"
+    def _move(self, move: Move) -> Json:
+        return {
+            "at": rfc3339(move.at),
+            "from": move.source,
+            "to": move.target,
+            "outcome": move.outcome,
+            "reason": self._redactor.clean(move.reason),
+            "worker": move.worker,
+        }
 
 
-def _rows() -> Any:
-    """Jobs with their thread and repository, which are read together."""
-    return Job.select(Job, Thread, Repo).join(Thread).switch(Job).join(Repo, on=(Job.repo == Repo.id))
-
-
-def _no_such_job(request: Request) -> Response:
-    return JSONResponse({"error": f"there is no job {request.path_params['job']}"}, 404)
-
-
-def _move(move: Move) -> Json:
-    return {
-        "at": rfc3339(move.at),
-        "from": move.source,
-        "to": move.target,
-        "outcome": move.outcome,
-        "reason": move.reason,
-        "worker": move.worker,
-    }
-
-
-def _runs(folder: Path) -> list[Path]:
-    """The folders of a job's runs, oldest first."""
-    return sorted(folder.glob("run-*"), key=lambda run: int(run.name.removeprefix("run-")))
-
-
-class _State(msgspec.Struct):
-    status: str = ""
-    title: str | None = None
-    input: dict[str, Any] = {}
-    output: str | None = None
-    error: str | None = None
-
-
-class _Part(msgspec.Struct):
-    text: str = ""
-    tool: str = ""
-    state: _State | None = None
-    reason: str = ""
-
-
-class _Line(msgspec.Struct):
-    type: str
-    timestamp: int = 0
-    part: _Part | None = None
-    error: Any = None
-
-
-def read_log(run: Path) -> Iterator[str]:
-    """The run's events as lines for people. What cannot be read is left out: the agent's output is its own affair."""
-    yield f"── {run.name}"
-    yield from _command(run, "setup")
-    events = run / "events.jsonl"
-    if events.is_file():
-        with events.open("rb") as file:
-            for raw in file:
-                yield from _told(raw)
-    complaints = run / "stderr.txt"
-    if complaints.is_file() and (text := complaints.read_text(errors="replace").strip()):
-        yield from ("── what it said on standard error", text[-MOST_OUTPUT:])
-    yield from _command(run, "verify")
-
-
-def _command(run: Path, name: str) -> Iterator[str]:
-    """What a command of the repository's printed, the end of it; again for each time that it was lost and repeated."""
-    for folder in sorted(run.glob(f"{name}*")):
-        output, script = folder / "events.jsonl", folder / "command.sh"
-        if output.is_file() and script.is_file():
-            yield f"── {folder.name}: {script.read_text(errors='replace')}"
-            with output.open("rb") as file:
-                file.seek(max(0, output.stat().st_size - MOST_OUTPUT))
-                yield file.read().decode(errors="replace")
-
-
-def _told(raw: bytes) -> Iterator[str]:
-    try:
-        line = msgspec.json.decode(raw, type=_Line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return
-    at = rfc3339(line.timestamp / 1000) or ""
-    if line.error is not None:
-        yield f"{at} error: {msgspec.json.encode(line.error).decode()[:MOST_OUTPUT]}"
-    elif line.part is not None and line.part.text:
-        yield f"{at} {line.part.text.strip()}"
-    elif line.part is not None and line.part.state is not None:
-        yield from _tool(at, line.part.tool, line.part.state)
-
-
-def _tool(at: str, name: str, state: _State) -> Iterator[str]:
-    yield f"{at} [{name}] {state.title or ''}".rstrip()
-    if command := state.input.get("command"):
-        yield f"    $ {command}"
-    output = (state.error or state.output or "").strip()
-    if output:
-        shown = output[:MOST_OUTPUT] + (" … (cut)" if len(output) > MOST_OUTPUT else "")
-        yield "\n".join(f"    {row}" for row in shown.splitlines())
+def _repos(visit: Visit) -> list[str]:
+    """The names to choose from."""
+    names = {row.name for row in Repo.select(Repo.id, Repo.name).execute(visit.database) if visit.sight.sees(row.id)}
+    return sorted(names)

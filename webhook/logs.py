@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from jobs.redact import Redactor, secrets_of
+from jobs.known_secrets import secrets_of
+from jobs.redact import Redactor
+from models.saying import FIELDS
 from models.settings import Settings
 
 
@@ -25,21 +27,26 @@ class _Redacted(logging.Formatter):
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._json(record) if self._as_json else super().format(record)
-        return self._redactor.clean(line)
+        return self._json(record) if self._as_json else self._redactor.clean(super().format(record))
 
     def _json(self, record: logging.LogRecord) -> str:
-        said = {"time": self.formatTime(record), "level": record.levelname.lower(), "logger": record.name}
+        said: dict[str, object] = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
         said["message"] = record.getMessage()
+        said |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(said).decode()
+        clean = {name: self._redactor.clean(text) if isinstance(text, str) else text for name, text in said.items()}
+        return msgspec.json.encode(clean).decode()
 
 
-def set_up_logging(settings: Settings) -> None:
+def set_up_logging(settings: Settings, environ: Mapping[str, str]) -> None:
     """Log to standard error, from `settings.log_level` up, as text or JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacted(secrets_of(settings), as_json=settings.log_format == "json"))
+    handler.setFormatter(_Redacted(secrets_of(settings, environ), as_json=settings.log_format == "json"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "huey", "peewee", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -75,7 +75,9 @@ def server_of(app: Starlette) -> Server:
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE,
     )
-    return Server(config)
+    server = Server(config)
+    app.state.stopping = lambda: server.should_exit
+    return server
 
 
 def serve(app: Starlette, settings: Settings, *, announce: Callable[[str], None] | None = None) -> None:

@@ -1,33 +1,23 @@
-"""Steering from the admin side: POST /admin/pause, /resume, /capacity, /admin/jobs/ID/cancel and /retry."""
+"""Steering from the admin side: POST /admin/pause, /resume, /capacity, /admin/jobs/ID/cancel, /retry and /priority."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-from peewee import Database, PeeweeException
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from models import ledger, limits
+from models import ledger, limits, reordering
 from models.moves import State
 from models.retrying import CannotRetry, retry
-from models.settings import Settings
 from models.tables import Job
-from webhook import body
-from webhook.admin import refusal
-
-ADMIN = "admin"
-"""Who asked, where an administrator did; no account of a Gitea is meant."""
+from webhook.door import Done, Door, Problem, Visit
 
 WHY = "An administrator has cancelled it."
-
-OWN_SITES = ("same-origin", "none")
-"""What a browser says in Sec-Fetch-Site of a request that no other site has made."""
+PRIORITIES = {"low": -1, "normal": 0, "high": 1}
 
 
 class Pause(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,131 +28,111 @@ class Capacity(msgspec.Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1000)]
 
 
+class Retry(msgspec.Struct, forbid_unknown_fields=True):
+    fresh: bool = False
+
+
+class Priority(msgspec.Struct, forbid_unknown_fields=True):
+    priority: Literal["low", "normal", "high"]
+
+
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     pass
-
-
-Said = TypeVar("Said", Pause, Capacity, Nothing)
-
-
-class CannotSteer(Exception):
-    """The request cannot be followed. `status` is the HTTP answer, the message a sentence."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 class Steering:
     """Changes what the workers go by, and rings for them. They see to the comments on the issues."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        clock: Callable[[], float],
-        rings: tuple[Callable[[], None], Callable[[], None]],
-    ) -> None:
+    def __init__(self, door: Door, rings: tuple[Callable[[], None], Callable[[], None]]) -> None:
         """`rings` are the bells of the desk and of the agents."""
-        self._settings = settings
-        self._database = database
-        self._clock = clock
+        self._door = door
         self._ring_desk, self._ring_agents = rings
 
     async def pause(self, request: Request) -> Response:
         """POST /admin/pause, {"reason"} if there is one: what runs goes on, nothing more starts."""
-        return await self._answer(request, Pause, self._pause)
+        return await self._door.post(Pause, self._pause)(request)
 
     async def resume(self, request: Request) -> Response:
         """POST /admin/resume."""
-        return await self._answer(request, Nothing, self._resume)
+        return await self._door.post(Nothing, self._resume)(request)
 
     async def capacity(self, request: Request) -> Response:
         """POST /admin/capacity, {"limit": n}: so many agents at once, until somebody says otherwise."""
-        return await self._answer(request, Capacity, self._capacity)
+        return await self._door.post(Capacity, self._capacity)(request)
 
     async def cancel(self, request: Request) -> Response:
         """POST /admin/jobs/ID/cancel."""
-        return await self._answer(request, Nothing, lambda _: self._cancel(request.path_params["job"]))
+        return await self._door.post(Nothing, self._cancel)(request)
 
     async def retry(self, request: Request) -> Response:
-        """POST /admin/jobs/ID/retry: a new job that goes on where this one stopped."""
-        return await self._answer(request, Nothing, lambda _: self._retry(request.path_params["job"]))
-
-    async def _answer(self, request: Request, kind: type[Said], act: Callable[[Said], dict[str, Any]]) -> Response:
-        refused = refusal(request, self._settings.admin_token) or self._other_site(request)
-        if refused is not None:
-            return refused
-        try:
-            said = _read(await body.read(request), kind)
-            return JSONResponse(await run_in_threadpool(self._act, act, said))
-        except CannotSteer as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        except body.BodyRefused as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        except PeeweeException as error:
-            return JSONResponse({"error": f"the database cannot be written: {error}"}, 503)
-
-    def _other_site(self, request: Request) -> Response | None:
-        """A browser on this machine may be made to call us by a page of another site. It cannot know the token; where
-        there is none, it says itself where the request comes from.
+        """POST /admin/jobs/ID/retry: a new job that goes on where this one stopped, or, {"fresh": true}, in a new
+        session.
         """
-        if self._settings.admin_token is not None:
-            return None
-        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
-        own = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
-        if own and site in OWN_SITES:
-            return None
-        return JSONResponse({"error": "a page of another site may not steer this service"}, 403)
+        return await self._door.post(Retry, self._retry)(request)
 
-    def _act(self, act: Callable[[Said], dict[str, Any]], said: Said) -> dict[str, Any]:
-        with self._database.connection_context():
-            told = act(said)
+    async def priority(self, request: Request) -> Response:
+        """POST /admin/jobs/ID/priority, {"priority": "low" | "normal" | "high"}, of a job that waits."""
+        return await self._door.post(Priority, self._priority)(request)
+
+    def _pause(self, visit: Visit, said: Pause) -> Done:
+        _of_everything(visit)
+        limits.pause(visit.database, said.reason)
+        return self._steered(visit, "Paused: what runs goes on, nothing more starts.")
+
+    def _resume(self, visit: Visit, _said: Nothing) -> Done:
+        _of_everything(visit)
+        limits.resume(visit.database)
+        return self._steered(visit, "Resumed: what waits starts as there is room.")
+
+    def _capacity(self, visit: Visit, said: Capacity) -> Done:
+        _of_everything(visit)
+        limits.set_capacity(visit.database, said.limit)
+        return self._steered(visit, f"Up to {said.limit} agents run at once from now on.")
+
+    def _steered(self, visit: Visit, sentence: str) -> Done:
+        row = limits.of(visit.database)
+        self._ring()
+        why = limits.why_nothing_starts(row)
+        return Done({"limit": row.capacity, "paused": why is not None, "reason": why or ""}, sentence)
+
+    def _cancel(self, visit: Visit, _said: Nothing) -> Done:
+        job = _job(visit)
+        if not ledger.request_cancel(visit.database, job.id, visit.viewer.name, now=visit.now, why=WHY):
+            raise Problem(409, f"job {job.id} has ended already: {job.outcome}")
+        self._ring()
+        return Done({"job": job.id, "state": _job(visit).state}, f"Job {job.id} is being cancelled.")
+
+    def _retry(self, visit: Visit, said: Retry) -> Done:
+        number = _job(visit).id
+        try:
+            new = retry(visit.database, number, visit.viewer.name, now=visit.now, fresh=said.fresh)
+        except CannotRetry as error:
+            raise Problem(409, str(error)) from None
+        self._ring()
+        return Done({"job": new, "state": str(State.QUEUED)}, f"Job {new} does it again.")
+
+    def _priority(self, visit: Visit, said: Priority) -> Done:
+        job, priority = _job(visit), PRIORITIES[said.priority]
+        if not reordering.set_priority(visit.database, job.id, priority, visit.viewer.name, now=visit.now):
+            raise Problem(409, f"job {job.id} does not wait any more: it is {job.state}")
+        self._ring()
+        return Done({"job": job.id, "priority": said.priority}, f"Job {job.id} has {said.priority} priority now.")
+
+    def _ring(self) -> None:
         self._ring_agents()
         self._ring_desk()
-        return told
-
-    def _pause(self, said: Pause) -> dict[str, Any]:
-        limits.pause(self._database, said.reason)
-        return self._limits()
-
-    def _resume(self, _said: Nothing) -> dict[str, Any]:
-        limits.resume(self._database)
-        return self._limits()
-
-    def _capacity(self, said: Capacity) -> dict[str, Any]:
-        limits.set_capacity(self._database, said.limit)
-        return self._limits()
-
-    def _limits(self) -> dict[str, Any]:
-        row = limits.of(self._database)
-        why = limits.why_nothing_starts(row)
-        return {"limit": row.capacity, "paused": why is not None, "reason": why or ""}
-
-    def _cancel(self, number: int) -> dict[str, Any]:
-        job = self._job(number)
-        if not ledger.request_cancel(self._database, number, ADMIN, now=self._clock(), why=WHY):
-            raise CannotSteer(409, f"job {number} has ended already: {job.outcome}")
-        return {"job": number, "state": self._job(number).state}
-
-    def _retry(self, number: int) -> dict[str, Any]:
-        self._job(number)
-        try:
-            new = retry(self._database, number, ADMIN, now=self._clock())
-        except CannotRetry as error:
-            raise CannotSteer(409, str(error)) from None
-        return {"job": new, "state": str(State.QUEUED)}
-
-    def _job(self, number: int) -> Job:
-        job: Job | None = Job.select().where(Job.id == number).first(self._database)
-        if job is None:
-            raise CannotSteer(404, f"there is no job {number}")
-        return job
 
 
-def _read(text: bytes, kind: type[Said]) -> Said:
-    """What the body says; none says nothing. Raises `CannotSteer`."""
-    try:
-        return msgspec.json.decode(text.strip() or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CannotSteer(400, f"the body cannot be read as JSON of this request: {error}") from None
+def _of_everything(visit: Visit) -> None:
+    """What concerns all repositories is for those who see all of them."""
+    if not visit.viewer.sees_all:
+        raise Problem(403, "only who sees all repositories may change this")
+
+
+def _job(visit: Visit) -> Job:
+    """The job of the address, which the viewer may see: whoever may write to a repository may also steer its jobs."""
+    number = visit.request.path_params["job"]
+    job: Job | None = Job.select().where(Job.id == min(number, 2**63 - 1)).first(visit.database)
+    if job is None or not visit.sight.sees(job.repo_id):
+        raise Problem(404, f"there is no job {number}")
+    return job

@@ -89,6 +89,11 @@ class Writer:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def waiting(self) -> int:
+        """How many deliveries wait to be stored."""
+        return len(self._queue)
+
     async def submit(self, incoming: Incoming) -> Accepted:
         """Store `incoming` and say what became of it. Raises CannotStore.
 

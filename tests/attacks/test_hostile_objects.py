@@ -11,7 +11,7 @@ from jobs.place import Place
 from jobs.sandbox import Sandbox, choose
 from jobs.workspace import CompletedText, Workspace, WorkspaceRefused
 from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import BOT, FILES, REPO, Thread
+from tests.fakes.workspaces import BOT, FILES, REPO, Thread, boxed
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def remote(tmp_path: Path) -> Iterator[GitRemote]:
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Sandbox:
-    return choose("bwrap")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return choose("bwrap", tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
 def thread(remote: GitRemote, tmp_path: Path, sandbox: Sandbox) -> Thread:
-    thread = Thread(remote, tmp_path / "home", run_inside=sandbox.run_inside)
+    thread = Thread(remote, tmp_path / "home", run_inside=boxed(sandbox))
     thread.open()
     return thread
 

@@ -9,7 +9,7 @@ from jobs.place import Place
 from jobs.sandbox import Sandbox, choose
 from jobs.workspace import Workspace, WorkspaceRefused
 from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import BOT, FILES, REPO, Thread, unboxed
+from tests.fakes.workspaces import BOT, FILES, REPO, Thread, boxed, unboxed
 
 
 @pytest.fixture
@@ -20,13 +20,13 @@ def remote(tmp_path: Path) -> Iterator[GitRemote]:
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Sandbox:
-    return choose("bwrap")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return choose("bwrap", tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
 def thread(remote: GitRemote, tmp_path: Path, sandbox: Sandbox) -> Thread:
-    thread = Thread(remote, tmp_path / "home", run_inside=sandbox.run_inside)
+    thread = Thread(remote, tmp_path / "home", run_inside=boxed(sandbox))
     thread.open()
     return thread
 
@@ -120,7 +120,7 @@ def test_nothing_planted_in_the_repository_runs_outside_the_sandbox(
                        f"--work-tree={thread.place.tree}", "status"], 30)  # fmt: skip
     assert fired.exists()
     assert list(outside.iterdir()) == []
-    unboxed(thread.place, thread.mirror, ["git", "--work-tree=.", "status"], 30)
+    unboxed(thread.place, thread.mirror, ["git", "-c", "safe.directory=*", "--work-tree=.", "status"], 30)
     assert (outside / "fsmonitor").exists()
 
 

@@ -24,6 +24,9 @@ PERSON = {
     "GIT_COMMITTER_EMAIL": "person@example.test",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.directory",  # a place belongs to the agent
+    "GIT_CONFIG_VALUE_0": "*",
     "HOME": "/nonexistent",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jobs.place import Place
+from jobs.sandbox import Sandbox, give
 from jobs.workspace import Identity, Made, Opened, RunInside, Target, Workspace
 from tests.fakes.git_remote import GitRemote, person_git
 
@@ -23,6 +24,17 @@ def unboxed(place: Place, mirror: Path, argv: Sequence[str], seconds: float) -> 
     """Runs a command at the place without a sandbox; what runs there can tell by its environment."""
     env = INSIDE | {"HOME": str(place.home)}
     return subprocess.run(argv, cwd=place.tree, env=env, capture_output=True, text=True, check=False, timeout=seconds)
+
+
+def boxed(sandbox: Sandbox) -> RunInside:
+    """Runs commands in the sandbox. A test that plays the agent writes as itself: first that becomes the agent's."""
+
+    def run(place: Place, mirror: Path, argv: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+        if sandbox.own_user:
+            give(place.root)
+        return sandbox.run_inside(place, mirror, argv, seconds)
+
+    return run
 
 
 @dataclass
@@ -129,7 +141,8 @@ _DIES = """
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-    from jobs.workspace import Identity, Target, Workspace
+    from jobs.sandbox import Sandbox, give
+from jobs.workspace import Identity, Target, Workspace
     from tests.fakes.workspaces import BOT, unboxed
     told = json.loads(sys.argv[2])
     target = Target(**told["target"])

@@ -35,9 +35,8 @@ def test_a_retry_goes_on_with_a_budget_of_its_own_and_ends_the_draft(make_world:
 
 def test_people_are_warned_before(make_world: MakeWorld) -> None:
     world = make_world(MAX_COST_PER_JOB="0.60")
-    issue = world.issue(
-        "Do something", "stub: tokens 10 5 0.5\nstub: write a.txt one\nstub: tokens 1 1 0\nstub: wait go"
-    )
+    script = "stub: tokens 10 5 0.5\nstub: write a.txt one\nstub: tokens 1 1 0\nstub: wait go"
+    issue = world.issue("Do something", script)
     world.label(issue, "kugetsu/code")
     world.wait_until(lambda: "More than 80 %" in "".join(world.said(issue, "live")), "the warning")
     assert "the budget of one job, $0.60, is used" in world.said(issue, "live")[0]
@@ -53,8 +52,8 @@ def test_an_issue_whose_budget_is_spent_takes_no_more(make_world: MakeWorld) -> 
     assert "nothing to change" in world.wait_for_result(issue), "what is finished is finished"
     asked = world.comment(issue, "/kugetsu more")
     world.wait_for_reaction(asked, "-1")
-    (refused,) = world.said(issue, "refused")
-    assert "the budget of one issue, 100 tokens, is spent (120 tokens used)" in refused
+    (refused,) = world.wait_until(lambda: world.said(issue, "refused"), "the reason")
+    assert "the budget of one issue, 100 tokens, is spent (240 tokens used)" in refused
     assert len(world.agent_runs()) == 1
 
 
@@ -77,7 +76,7 @@ def test_a_spent_month_holds_the_repository_until_the_next_one(make_world: MakeW
 
 def test_the_status_says_what_was_spent(make_world: MakeWorld) -> None:
     world = make_world(MAX_COST_PER_MONTH="100")
-    issue = world.issue("Do something", "stub: tokens 100 20 0.25\nstub: say done")
+    issue = world.issue("Do something", "stub: tokens 50 10 0.125\nstub: say done")
     world.label(issue, "kugetsu/code")
     world.wait_for_result(issue)
     status = httpx.get(f"{world.halves.url}/admin/status", trust_env=False).json()

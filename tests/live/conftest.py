@@ -65,7 +65,7 @@ class Live:
 
     def git(self, *words: str, folder: Path | None = None) -> str:
         """Git as the test itself: nothing in these repositories is hostile."""
-        argv = ["git", "-C", str(folder or self.place.tree), *words]
+        argv = ["git", "-c", "safe.directory=*", "-C", str(folder or self.place.tree), *words]
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
     def start(self, prompt: str = "Do it.", *, session: str | None = None, limits: Limits = PATIENT) -> RunSpec:
@@ -141,13 +141,13 @@ def llm() -> Iterator[FakeLLM]:
 
 @pytest.fixture
 def live(tmp_path: Path, llm: FakeLLM, program: Program) -> Iterator[Live]:
-    made = Live(tmp_path, llm, program, sandbox.choose("auto"))
+    made = Live(tmp_path, llm, program, sandbox.choose("auto", tmp_path))
     yield made
     made.clean_up()
 
 
 @pytest.fixture
 def unboxed(tmp_path: Path, llm: FakeLLM, program: Program) -> Iterator[Live]:
-    made = Live(tmp_path, llm, program, sandbox.choose("none"))
+    made = Live(tmp_path, llm, program, sandbox.choose("none", tmp_path))
     yield made
     made.clean_up()

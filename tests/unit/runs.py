@@ -1,6 +1,8 @@
 """Runs of small shell scripts under the real keeper, for the tests of keeper, agent and sandbox."""
 
+import os
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from jobs.keeper import KEEPER, KeeperResult
 from jobs.place import Place
 from jobs.processes import Identity
 
+PLAIN_USER = 65534
 PATIENT = Limits(wall=60, start=60, stall=60)
 _numbers = count(1)
 
@@ -25,6 +28,29 @@ def wait_until(what: str, true: Callable[[], bool], seconds: float = 20) -> None
     while not true():
         assert time.monotonic() < until, f"{what}: not within {seconds} s"
         time.sleep(0.02)
+
+
+def as_plain_user(act: Callable[[], str]) -> str:
+    """What `act` gives when an unprivileged user calls it: in a process of its own where the tests run as root."""
+    if os.geteuid() != 0:
+        return act()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(PLAIN_USER)
+            os.setuid(PLAIN_USER)
+            said = act()
+        except BaseException:  # noqa: BLE001 - the child has nobody else to tell
+            said = traceback.format_exc()
+        os.write(writer, said.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        said = answer.read()
+    os.waitpid(child, 0)
+    return said
 
 
 def running(text: str) -> list[str]:
@@ -105,7 +131,7 @@ class World:
 
 
 def world(root: Path, kind: str) -> Iterator[World]:
-    box = sandbox.choose("bwrap" if kind == "bwrap" else "none")
+    box = sandbox.choose("bwrap" if kind == "bwrap" else "none", root)
     made = World(root, box)
     yield made
     made.clean_up()

@@ -94,7 +94,7 @@ def test_the_log_tells_what_the_agent_did_without_secrets(tmp_path: Path) -> Non
         log = site.client.get("/admin/jobs/1/log")
     assert log.headers["content-type"].startswith("text/plain")
     assert "2023-11-14T22:13:20Z Looking." in log.text
-    assert "$ ls\n    app.py" in log.text
+    assert "[bash] ls\n    app.py" in log.text
     assert "a-token-of-some-length" not in log.text
 
 

@@ -46,7 +46,7 @@ def test_the_agent_gets_the_environment_of_its_spec_and_nothing_else(
 ) -> None:
     monkeypatch.setenv("KUGETSU_GITEA_TOKEN", "secret-token-of-ours")
     spec = here.spec("env; tr '\\0' '\\n' </proc/self/environ; tr '\\0' '\\n' <$PROC1")
-    inside = "/proc/1/environ" if here.box.kind == "bwrap" else "/dev/null"
+    inside = "/proc/1/environ" if here.box.kind == "bwrap" and not here.box.own_user else "/dev/null"
     spec = replace(spec, env={**spec.env, "PROC1": inside, "NAMED": "by the settings"})
     agent.launch(spec)
     assert here.end_of(spec).code == 0
@@ -175,7 +175,8 @@ def test_a_program_that_is_not_in_the_sandbox_says_so_on_standard_error(boxed: W
     spec = replace(boxed.spec(""), argv=["/nowhere/agent"])
     agent.launch(spec)
     result = boxed.end_of(spec)
-    assert (result.ended, result.code) == ("exited", 1)
+    assert result.ended == "exited"
+    assert result.code in (1, 127)
     assert "/nowhere/agent" in result.stderr
 
 

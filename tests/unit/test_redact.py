@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -85,6 +85,7 @@ def test_a_redactor_does_not_show_what_it_hides() -> None:
     assert TOKEN not in repr(Redactor([TOKEN]))
 
 
+@settings(deadline=None)
 @given(before=plain_text, after=plain_text, secret=secrets, form=st.sampled_from(["plain", "json", "hex", "base64"]))
 def test_no_secret_survives(before: str, after: str, secret: str, form: str) -> None:
     written = FORMS[form](secret.strip())
@@ -93,6 +94,7 @@ def test_no_secret_survives(before: str, after: str, secret: str, form: str) -> 
     assert written not in cleaned
 
 
+@settings(deadline=None)
 @given(text=plain_text, known=st.lists(secrets, max_size=4))
 def test_cleaning_never_raises_and_is_done_after_once(text: str, known: list[str]) -> None:
     redactor = Redactor(known)
@@ -237,6 +239,7 @@ def test_a_limit_below_the_note_still_holds() -> None:
     assert cut("x" * 100, 7, NOTE) == NOTE[:7]
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=300) | markdown, limit=st.integers(min_value=0, max_value=200))
 def test_nothing_is_longer_than_allowed(text: str, limit: int) -> None:
     assert len(cut(text, limit, NOTE).encode()) <= limit

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import sandbox
+from jobs import sandbox, shown
 from jobs.place import Place
 from jobs.sandbox import SandboxUnavailable
-from tests.unit.runs import World, running, world
+from jobs.shown import AGENT_UID
+from tests.unit.runs import PLAIN_USER, World, as_plain_user, running, world
 
 
 @pytest.fixture(params=["none", "bwrap"])
@@ -139,16 +140,19 @@ def test_tmp_is_fresh_each_time(boxed: World) -> None:
 
 
 def test_a_folder_of_ours_within_a_system_folder_is_hidden(boxed: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "SYSTEM_FOLDERS", ("/usr", str(boxed.root)))
+    monkeypatch.setattr(shown, "SYSTEM_FOLDERS", ("/usr", str(boxed.root)))
     home = boxed.root / "kugetsu"
     place = Place.at(home / "worktrees/one")
     place.tree.mkdir(parents=True)
     (home / "kugetsu.db").write_text("everything")
     (boxed.root / "tools").mkdir()
+    boxed.box.hand_over(place)
+    boxed.root.chmod(0o755)
     argv = boxed.box.wrap(
         ["sh", "-c", f"ls {boxed.root} {home}; echo fine >{place.tree}/new"], place=place, cwd=place.tree, hide=[home]
     )
-    ended = subprocess.run(argv, env={"PATH": sandbox.SYSTEM_PATH}, capture_output=True, text=True, check=True)
+    ended = subprocess.run(argv, env={"PATH": sandbox.SYSTEM_PATH}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     assert "tools" in ended.stdout
     assert "kugetsu.db" not in ended.stdout
     assert (place.tree / "new").read_text() == "fine\n"
@@ -160,55 +164,46 @@ def test_values_of_the_environment_are_not_on_the_command_line(boxed: World) -> 
 
 
 def test_it_works_for_a_plain_user_too() -> None:
-    user, group = _plain_user()
     with tempfile.TemporaryDirectory() as folder:
-        here = World(Path(folder), sandbox.choose("bwrap"))
-        for path in (here.root, *here.root.rglob("*")):
-            os.chown(path, user, group)
-        script = "id -u; echo new >tree/new; echo x >/usr/x"
-        argv = here.box.wrap(["sh", "-c", script], place=here.place, cwd=here.place.root)
-        root = os.geteuid() == 0
-        ended = subprocess.run(
-            argv,
-            env={"PATH": sandbox.SYSTEM_PATH},
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=False,
-            user=user if root else None,
-            group=group if root else None,
-            extra_groups=[] if root else None,
-        )
-        assert (ended.stdout, (here.place.tree / "new").read_text()) == (f"{user}\n", "new\n"), ended.stderr
-        assert "Read-only file system" in ended.stderr
+        if os.geteuid() == 0:
+            os.chown(folder, PLAIN_USER, PLAIN_USER)
+        script = "id -u; cat tree/new; echo newer >tree/new; echo x >/usr/x; cat /proc/1/environ"
+
+        def play() -> str:
+            here = World(Path(folder), sandbox.choose("bwrap", Path(folder)))
+            (here.place.tree / "new").write_text("new\n")
+            assert not here.box.own_user
+            ended = here.box.run_inside(here.place, None, ["sh", "-c", script], 20)
+            return ended.stdout + (here.place.tree / "new").read_text() + ended.stderr
+
+        said = as_plain_user(play)
+    assert said.startswith(f"{AGENT_UID}\nnew\n")
+    assert "newer\n" in said
+    assert "Read-only file system" in said
 
 
-def _plain_user() -> tuple[int, int]:
-    return (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-
-
-def test_the_choice_says_why() -> None:
-    assert sandbox.choose("none") == sandbox.Sandbox("none", "The settings turn the sandbox off.")
-    assert sandbox.choose("auto").kind == sandbox.choose("bwrap").kind == "bwrap"
+def test_the_choice_says_why(tmp_path: Path) -> None:
+    assert sandbox.choose("none", tmp_path) == sandbox.Sandbox("none", "The settings turn the sandbox off.")
+    assert sandbox.choose("auto", tmp_path).kind == sandbox.choose("bwrap", tmp_path).kind == "bwrap"
 
 
 def test_without_bubblewrap_it_is_done_without_or_refused(tmp_path: Path) -> None:
-    chosen = sandbox.choose("auto", path=str(tmp_path))
+    chosen = sandbox.choose("auto", tmp_path, path=str(tmp_path))
     assert (chosen.kind, chosen.why) == (
         "none",
         "Agents run without a sandbox: bubblewrap (bwrap) is not installed.",
     )
     with pytest.raises(SandboxUnavailable, match="not installed"):
-        sandbox.choose("bwrap", path=str(tmp_path))
+        sandbox.choose("bwrap", tmp_path, path=str(tmp_path))
 
 
 def test_a_bubblewrap_that_may_not_work_here_is_found_out_by_trying(tmp_path: Path) -> None:
     broken = tmp_path / "bwrap"
     broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     broken.chmod(0o755)
-    chosen = sandbox.choose("auto", path=str(tmp_path))
+    chosen = sandbox.choose("auto", tmp_path, path=str(tmp_path))
     assert chosen.kind == "none"
     assert chosen.why.endswith("does not work here: bwrap: No permissions to create new namespace.")
     broken.chmod(0o755)
     broken.write_text("not a program")
-    assert sandbox.choose("auto", path=str(tmp_path)).kind == "none"
+    assert sandbox.choose("auto", tmp_path, path=str(tmp_path)).kind == "none"

@@ -49,7 +49,7 @@ def test_it_writes_and_commits_and_answers(here: World) -> None:
     transcript, verdict = end(here, start(here, prompt))
     assert verdict == Completed("Done.\nAll.")
     assert (here.place.tree / "sub/a.txt").read_text() == "one\ntwo"
-    log = ["git", "-C", str(here.place.tree), "log", "--format=%s|%an"]
+    log = ["git", "-c", "safe.directory=*", "-C", str(here.place.tree), "log", "--format=%s|%an"]
     assert subprocess.run(log, check=True, capture_output=True, text=True).stdout == "Add a|bot\n"
     assert [step.tool for step in transcript.steps] == ["write", "bash", "bash"]
     assert (transcript.tokens.total, transcript.ignored) == (120 * 5, 0)

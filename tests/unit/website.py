@@ -16,8 +16,9 @@ from models import store
 from models.settings import Settings, load
 from models.tables import Delivery
 from tests.unit.deliveries import secret, signed_headers
-from webhook.app import Wiring, create_app
+from webhook.app import create_app
 from webhook.server import address_of, listen, server_of
+from webhook.wiring import Wiring
 
 START_LIMIT = 20.0
 """Seconds to wait for the server to answer."""

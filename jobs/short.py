@@ -1,0 +1,97 @@
+"""A short command, run to its end while the caller waits; nothing of it lives on."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from jobs import confine, keeper
+
+Ended = subprocess.CompletedProcess[str]
+
+_DYING_SECONDS = 10.0
+
+
+def in_bwrap(command: Callable[[int], Sequence[str]], env: Mapping[str, str], seconds: float) -> Ended:
+    """Run bwrap; `command` gives its command line for the descriptor of its `--info-fd`.
+
+    It runs in a thread that has given up what the agent must not have: that cannot be taken back. Raises OSError, and
+    `subprocess.TimeoutExpired` when it had to be ended.
+    """
+
+    def run() -> Ended:
+        confine.leave_abstract_sockets()
+        told, info = os.pipe()
+        with open(told, "rb") as reader:  # noqa: PTH123 - a descriptor, no path
+            try:
+                process = _start(command(info), env, Path("/"), info)
+            finally:
+                os.close(info)
+            with process, _gone_after(reader.read()), _killed_after(process):
+                return _complete(process, seconds)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
+
+
+def supervised(command: Sequence[str], env: Mapping[str, str], cwd: Path, seconds: float) -> Ended:
+    """Run a command below a process that ends whatever it leaves behind. Raises `subprocess.TimeoutExpired`."""
+    below = (sys.executable, "-I", "-S", keeper.__file__, "short", *command)
+    with _start(below, env, cwd) as process, _killed_after(process):
+        return _complete(process, seconds)
+
+
+def _complete(process: subprocess.Popen[str], seconds: float) -> Ended:
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.communicate(timeout=_DYING_SECONDS)
+        raise
+    return Ended(process.args, process.returncode, stdout, stderr)
+
+
+def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path, info: int | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        tuple(command),
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        pass_fds=() if info is None else (info,),
+    )
+
+
+@contextmanager
+def _killed_after(process: subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+@contextmanager
+def _gone_after(told: bytes) -> Iterator[None]:
+    """Waits, at the end, for the end of all in the namespace: bwrap itself ends when the command has.
+
+    The kernel ends the first process of a namespace only after all others (pid_namespaces(7)).
+    """
+    try:
+        first = os.pidfd_open(json.loads(told)["child-pid"])
+    except (ValueError, KeyError, OSError):  # bwrap failed, or is done already
+        yield
+        return
+    try:
+        yield
+    finally:
+        select.select([first], [], [], _DYING_SECONDS)
+        os.close(first)

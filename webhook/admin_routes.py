@@ -1,0 +1,78 @@
+"""The addresses of the admin side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+
+from jobs.known_secrets import secrets_of
+from jobs.redact import Redactor
+from webhook.access import Access
+from webhook.admin_status import Admin
+from webhook.deliveries import Deliveries
+from webhook.door import Door
+from webhook.health import Health
+from webhook.jobs import Jobs
+from webhook.pages.frame import Frame, static_route
+from webhook.pages.overview import Overview
+from webhook.seals import Seals, key_of
+from webhook.steering import Steering
+from webhook.streams import Streams
+from webhook.wiring import Wiring
+
+
+def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[int, int]]) -> list[BaseRoute]:
+    """Everything below /admin. `refused` counts by HTTP status the deliveries turned away since the start."""
+    settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings))
+    access = Access(settings, Seals(key_of(settings.home)))
+    door = Door(access, Frame(), wiring.database, wiring.clock)
+    streams = Streams(door, wiring.database, _stopping)
+    return [
+        static_route(),
+        Route("/admin", Overview(settings, door, health, refused, redactor).page),
+        Route("/admin/status", Admin(settings, door, refused, health).status),
+        Route("/admin/live", streams.changes),
+        *_jobs(Jobs(settings, door, streams, redactor)),
+        *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
+        *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
+    ]
+
+
+def _jobs(jobs: Jobs) -> list[BaseRoute]:
+    return [
+        Route("/admin/jobs", jobs.list),
+        Route("/admin/jobs/{job:int}", jobs.one),
+        Route("/admin/jobs/{job:int}/log", jobs.log),
+        Route("/admin/jobs/{job:int}/steps", jobs.steps),
+        Route("/admin/jobs/{job:int}/output", jobs.output),
+        Route("/admin/jobs/{job:int}/prompt", jobs.prompt),
+        Route("/admin/jobs/{job:int}/diff", jobs.diff),
+    ]
+
+
+def _deliveries(deliveries: Deliveries) -> list[BaseRoute]:
+    return [
+        Route("/admin/deliveries", deliveries.list),
+        Route("/admin/deliveries/{delivery:int}", deliveries.one),
+        Route("/admin/deliveries/{delivery:int}/body", deliveries.body),
+        Route("/admin/deliveries/{delivery:int}/replay", deliveries.replay, methods=["POST"]),
+    ]
+
+
+def _steering(steering: Steering) -> list[BaseRoute]:
+    return [
+        Route("/admin/pause", steering.pause, methods=["POST"]),
+        Route("/admin/resume", steering.resume, methods=["POST"]),
+        Route("/admin/capacity", steering.capacity, methods=["POST"]),
+        Route("/admin/jobs/{job:int}/cancel", steering.cancel, methods=["POST"]),
+        Route("/admin/jobs/{job:int}/retry", steering.retry, methods=["POST"]),
+        Route("/admin/jobs/{job:int}/priority", steering.priority, methods=["POST"]),
+    ]
+
+
+def _stopping(request: Request) -> bool:
+    """Whether the server is about to end, so that nothing is followed any more."""
+    asked: Callable[[], bool] | None = getattr(request.app.state, "stopping", None)
+    return asked is not None and asked()

@@ -1,0 +1,35 @@
+"""GET /admin/status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from models.settings import Settings
+from webhook.door import Door, Problem, Visit
+from webhook.health import Health
+from webhook.status import read
+
+
+class Admin:
+    """The status as JSON. `refused` counts by HTTP status the deliveries turned away since the start."""
+
+    def __init__(
+        self, settings: Settings, door: Door, refused: Callable[[], Mapping[int, int]], health: Health
+    ) -> None:
+        self._settings = settings
+        self._door = door
+        self._refused = refused
+        self._health = health
+
+    async def status(self, request: Request) -> Response:
+        """GET /admin/status: everything at one glance."""
+        return await self._door.get(self._status)(request)
+
+    def _status(self, visit: Visit) -> Response:
+        if not visit.viewer.sees_all:
+            raise Problem(403, "the status of everything is for who sees all repositories")
+        status = read(visit.database, self._settings, now=visit.now, refused=self._refused())
+        return JSONResponse({**status, "storage": self._health.storage()})

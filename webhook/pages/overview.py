@@ -1,0 +1,200 @@
+"""The status page: is it well, what runs, what waits, what went wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from peewee import Database, fn
+from starlette.requests import Request
+from starlette.responses import Response
+
+from jobs.redact import Redactor
+from models import limits, store
+from models.moves import Outcome, State
+from models.outlook import outlooks, usual_times
+from models.settings import Settings
+from models.tables import Delivery, Job, Repo, Server, Thread, Worker
+from webhook.door import Door, Visit
+from webhook.health import SILENT, Health
+from webhook.joblist import with_threads
+from webhook.pages.troubles import Known, troubles
+
+MOST_QUEUED = 20
+MOST_REPOS = 20
+MOST_TROUBLES = 10
+QUIET = 30 * 86400.0
+"""Seconds without a delivery after which a repository's webhook is said to be quiet."""
+
+
+class Spent(NamedTuple):
+    """What the jobs of some time have taken; `cost` is in dollars."""
+
+    jobs: int
+    tokens: int
+    cost: float
+
+
+class Heard(NamedTuple):
+    """The last delivery of a repository."""
+
+    name: str
+    at: float | None
+    verdict: str | None
+    quiet: bool
+
+
+class Overview:
+    """GET /admin."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        door: Door,
+        health: Health,
+        refused: Callable[[], Mapping[int, int]],
+        redactor: Redactor,
+    ) -> None:
+        self._settings = settings
+        self._door = door
+        self._health = health
+        self._refused = refused
+        self._clean = redactor.clean
+
+    async def page(self, request: Request) -> Response:
+        """GET /admin: the status page."""
+        return await self._door.get(self._page)(request)
+
+    def _page(self, visit: Visit) -> Response:
+        everything = self._everything(visit) if visit.viewer.sees_all else {}
+        intake = limits.of(visit.database)
+        running = _in_state(visit, State.RUNNING)
+        found = outlooks(visit.database, now=visit.now)
+        queued = sorted((number for number in found), key=lambda number: found[number].position)
+        usual = usual_times(visit.database)
+        return visit.page(
+            "status.html",
+            intake=intake,
+            why_nothing_starts=limits.why_nothing_starts(intake),
+            counts=_state_counts(visit),
+            running=running,
+            usual={job.id: usual.of(job.repo_id, job.recipe) for job in running},
+            queued=_queued(visit, queued[:MOST_QUEUED]),
+            outlooks=found,
+            reporting=_in_state(visit, State.REPORTING)[:MOST_QUEUED],
+            today=_outcomes(visit, _day(visit.now)),
+            spent={"today": _spent(visit, _day(visit.now)), "this month": _spent(visit, _month(visit.now))},
+            heard=_heard(visit),
+            clean=self._clean,
+            now=visit.now,
+            all=everything,
+        )
+
+    def _everything(self, visit: Visit) -> dict[str, Any]:
+        """What only concerns who looks after the service."""
+        db = visit.database
+        workers: Sequence[Worker] = list(Worker.select().order_by(Worker.name).execute(db))
+        newest = max(workers, key=lambda worker: worker.seen_at, default=None)
+        disk = shutil.disk_usage(self._settings.home)
+        return {
+            "troubles": troubles(self._known(visit, newest)),
+            "workers": workers,
+            "silent": visit.now - SILENT,
+            "leases": dict(_leases(db)),
+            "sandbox": newest.sandbox if newest else None,
+            "agent": newest.agent if newest else None,
+            "servers": list(Server.select().order_by(Server.name).execute(db)),
+            "version": version("kugetsu"),
+            "disk": disk,
+            "database": _database_size(self._settings),
+        }
+
+    def _known(self, visit: Visit, newest: Worker | None) -> Known:
+        db, intake = visit.database, limits.of(visit.database)
+        broken = Repo.select().where(Repo.file_problem != "").order_by(Repo.name).limit(MOST_TROUBLES)
+        untold = Thread.select(Thread, Repo).join(Repo).where(Thread.desk_failures > 0)
+        return Known(
+            settings=self._settings,
+            problems=self._health.problems(),
+            paused=intake.paused,
+            reason=intake.reason,
+            held=intake.held,
+            sandbox=(newest.sandbox, newest.sandbox_why) if newest else None,
+            refused=self._refused(),
+            broken_files=list(broken.execute(db)),
+            untold=list(untold.order_by(Thread.desk_failures.desc()).limit(MOST_TROUBLES).execute(db)),
+        )
+
+
+def _in_state(visit: Visit, state: State) -> list[Job]:
+    query = visit.sight.jobs(Job.select(Job.id).where(Job.state == state))
+    return with_threads(visit.database, [row.id for row in query.limit(200).execute(visit.database)])
+
+
+def _queued(visit: Visit, numbers: Sequence[int]) -> list[Job]:
+    """The jobs in the order of the queue."""
+    rows = {job.id: job for job in with_threads(visit.database, numbers) if visit.sight.sees(job.repo_id)}
+    return [rows[number] for number in numbers if number in rows]
+
+
+def _state_counts(visit: Visit) -> dict[str, int]:
+    if visit.viewer.sees_all:
+        return store.count_by(visit.database, Job.state)
+    query = visit.sight.jobs(Job.select(Job.state, fn.COUNT(Job.id))).group_by(Job.state)
+    return {str(state): int(count) for state, count in query.tuples().execute(visit.database)}
+
+
+def _outcomes(visit: Visit, since: float) -> dict[str, int]:
+    query = visit.sight.jobs(Job.select(Job.outcome, fn.COUNT(Job.id)).where(Job.finished_at >= since))
+    rows = query.group_by(Job.outcome).tuples().execute(visit.database)
+    counts = {str(outcome): int(count) for outcome, count in rows}
+    return {str(outcome): counts.get(outcome, 0) for outcome in Outcome}
+
+
+def _spent(visit: Visit, since: float) -> Spent:
+    columns = (fn.COUNT(Job.id), fn.SUM(Job.tokens_in + Job.tokens_out), fn.SUM(Job.cost))
+    query = visit.sight.jobs(Job.select(*columns).where(Job.finished_at >= since))
+    count, tokens, cost = query.tuples().get(visit.database)
+    return Spent(int(count), int(tokens or 0), float(cost or 0.0))
+
+
+def _heard(visit: Visit) -> list[Heard]:
+    """The last delivery of each repository, the one that was heard of last first."""
+    rows = [row for row in Repo.select().execute(visit.database) if visit.sight.sees(row.id)]
+    found = [_last_heard(visit, row) for row in rows[:500]]
+    return sorted(found, key=lambda heard: heard.at or 0.0, reverse=True)[:MOST_REPOS]
+
+
+def _last_heard(visit: Visit, repo: Repo) -> Heard:
+    mine = (Delivery.repo == repo.name) & (Delivery.server == repo.server) & (Delivery.source == "webhook")
+    query = Delivery.select(Delivery.received_at, Delivery.verdict).where(mine).order_by(Delivery.id.desc())
+    row = query.first(visit.database)
+    at = row.received_at if row else None
+    return Heard(repo.name, at, row.verdict if row else None, at is None or at < visit.now - QUIET)
+
+
+def _leases(db: Database) -> list[tuple[str, int]]:
+    """How many jobs each worker holds."""
+    query = Job.select(Job.worker, fn.COUNT(Job.id)).where(Job.state == State.RUNNING).group_by(Job.worker)
+    return [(str(name), int(count)) for name, count in query.tuples().execute(db)]
+
+
+def _database_size(settings: Settings) -> int:
+    names = ("kugetsu.db", "kugetsu.db-wal", "queue.db")
+    paths = (settings.home / name for name in names)
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _day(now: float) -> float:
+    return _midnight(now).timestamp()
+
+
+def _month(now: float) -> float:
+    return _midnight(now).replace(day=1).timestamp()
+
+
+def _midnight(now: float) -> datetime:
+    return datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,108 @@
+"""What is wrong, with the cure: what stands on top of the status page. Pure.
+
+Each part that can go wrong says so in the words of whoever must mend it: what it is, what follows from it, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from models.settings import Settings
+from models.tables import Repo, Thread
+
+Weight = Literal["stops", "warns"]
+
+_CURES = {
+    "database": "Free the disk, or end what else holds kugetsu.db open; deliveries are answered 503 until then.",
+    "workers": "Start one: `kugetsu worker`, or `kugetsu serve` for both halves. Deliveries are stored meanwhile, and "
+    "nothing asked is lost.",
+    "gitea": "Look at KUGETSU_GITEA_URL and KUGETSU_GITEA_TOKEN; the token needs the scopes write:issue, "
+    "write:repository and read:user, and the bot must be an administrator of the repository.",
+    "disk": "Free some space where KUGETSU_HOME lies, or close issues that are done: their folders go with them.",
+}
+
+
+class Trouble(NamedTuple):
+    """One thing that is wrong. `weight`: it stops the work, or it is only to be known."""
+
+    weight: Weight
+    what: str
+    cure: str
+
+
+class Known(NamedTuple):
+    """What is looked at. `problems` are those of `/readyz` by part; `held` is why
+    nothing starts although nobody has paused it; `sandbox` is its kind and why it is so, None while
+    no worker has looked; `refused` counts deliveries turned away since the start, by HTTP status.
+    """
+
+    settings: Settings
+    problems: Mapping[str, Sequence[str]]
+    paused: bool
+    reason: str
+    held: str | None
+    sandbox: tuple[str, str] | None
+    refused: Mapping[int, int]
+    broken_files: Sequence[Repo]
+    untold: Sequence[Thread]
+
+
+def troubles(known: Known) -> list[Trouble]:
+    """All that is wrong, what stops the work first."""
+    found = [*_not_ready(known), *_paused(known), *_sandbox(known), *_deliveries(known), *_told(known), *_files(known)]
+    return sorted(found, key=lambda trouble: trouble.weight)
+
+
+def _not_ready(known: Known) -> Iterator[Trouble]:
+    for part, sentences in known.problems.items():
+        for sentence in sentences:
+            yield Trouble("stops", _sentence(sentence), _CURES.get(part, ""))
+
+
+def _paused(known: Known) -> Iterator[Trouble]:
+    if known.held is not None and not known.problems.get("disk"):
+        yield Trouble("stops", _sentence(f"Nothing starts: {known.held}"), "It goes on by itself when that is over.")
+    if known.paused:
+        why = f"Paused: {known.reason}" if known.reason else "Paused, without a reason given"
+        yield Trouble("stops", _sentence(why), "Nothing more starts until somebody presses Resume below.")
+
+
+def _sandbox(known: Known) -> Iterator[Trouble]:
+    if known.sandbox is not None and known.sandbox[0] == "none":
+        why = known.sandbox[1]
+        yield Trouble(
+            "warns",
+            _sentence("Agents run without a sandbox" + (f": {why}" if why else "")),
+            "Install bubblewrap where user namespaces are allowed, and set KUGETSU_SANDBOX to bwrap or auto.",
+        )
+
+
+def _deliveries(known: Known) -> Iterator[Trouble]:
+    for status, count in sorted(known.refused.items()):
+        times = f"{count} {'delivery was' if count == 1 else 'deliveries were'} refused ({status}) since the start"
+        if status == 401:  # noqa: PLR2004 - HTTP
+            cure = "The secret in Gitea's webhook must be the one in KUGETSU_WEBHOOK_SECRET; type it in again there."
+            yield Trouble("warns", f"{times}: no secret of ours has signed them.", cure)
+        elif status == 503:  # noqa: PLR2004 - HTTP
+            cure = "Send them again from Gitea: Settings, Webhooks, Recent Deliveries."
+            yield Trouble("warns", f"{times}: they could not be stored in time.", cure)
+
+
+def _told(known: Known) -> Iterator[Trouble]:
+    for thread in known.untold:
+        where = f"{thread.repo.name}#{thread.issue}"
+        cure = "It is tried again by itself, with growing pauses; what it says tells what Gitea wants."
+        yield Trouble("warns", _sentence(f"{where} cannot be seen to: {thread.desk_problem}"), cure)
+
+
+def _files(known: Known) -> Iterator[Trouble]:
+    for repo in known.broken_files:
+        cure = "Correct it on the default branch; until then its last good version holds."
+        yield Trouble("warns", _sentence(f"{repo.name}: .kugetsu.toml cannot be used: {repo.file_problem}"), cure)
+
+
+def _sentence(text: str) -> str:
+    """`text` with a capital in front and a full stop behind."""
+    whole = text[:1].upper() + text[1:]
+    return whole if whole.endswith((".", "!", "?")) else f"{whole}."
