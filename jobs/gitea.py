@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
+from jobs.gitea_hooks import GiteaHooks
 from jobs.gitea_http import GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
 from jobs.gitea_issues import LABELS, SCOPE, LabelSpec
 from jobs.gitea_reviews import GiteaReviews, LineComment, ReviewDraft
@@ -43,7 +44,7 @@ class Denied:
     reason: str
 
 
-class Gitea(GiteaReviews):
+class Gitea(GiteaReviews, GiteaHooks):
     """One server, seen by the bot whose token it is. Made like `GiteaHttp`: base_url, token, timeout."""
 
     def version(self) -> str:

@@ -100,6 +100,11 @@ class Forges:
             raise GiteaDown(f"the settings hold no address and token for the server “{name}”")
         return self._forges[name]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What they are called."""
+        return tuple(self._forges)
+
     def check(self, now: float) -> None:
         """Note how each server is."""
         for forge in self._forges.values():

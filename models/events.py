@@ -79,6 +79,7 @@ class Ignored(msgspec.Struct, frozen=True):
     """A delivery that asks nothing of us, and why, in a sentence that Gitea shows its administrator."""
 
     reason: str
+    repo: str = ""
 
 
 Event = LabelsChanged | CommentAdded | Closed | Reopened | Reviewed | Ignored

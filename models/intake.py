@@ -85,7 +85,7 @@ def is_ask_label(name: str) -> bool:
 def decide(event: Event, *, bot: Person | None, repo_allowed: Callable[[str], bool]) -> Decision:
     """What `event` asks of us. `bot` is our own account on that server, None while it is not known yet."""
     if isinstance(event, Ignored):
-        return Ignore(event.reason)
+        return Ignore(event.reason, event.repo)
     if bot is not None and event.sender.id == bot.id:
         return Ignore("this is our own doing", event.repo, event.issue)
     if not repo_allowed(event.repo):

@@ -42,12 +42,17 @@ class Malformed(Exception):
     """The delivery is not what its event type promises; the message names the field and what is wrong."""
 
 
+class _Place(msgspec.Struct, frozen=True):
+    full_name: str = ""
+
+
 class _Envelope(msgspec.Struct, frozen=True):
     """What decides how to read the rest. `before` and `after` are a push's."""
 
     action: str = ""
     before: str | None = None
     after: str | None = None
+    repository: msgspec.Raw = msgspec.Raw(b"")
 
 
 def event_type_of(headers: Mapping[str, str]) -> str:
@@ -73,7 +78,7 @@ def parse(event_type: str, text: bytes) -> Event:
         return _of_pull(_decode(text, wire.PullRequestPayload))
     if event_type.startswith("pull_request") and envelope.action == REVIEW_ACTION:
         return _review(_decode(text, wire.PullRequestPayload))
-    return Ignored(_why_ignored(event_type, envelope))
+    return Ignored(_why_ignored(event_type, envelope), _place(envelope))
 
 
 def _check_encoding(text: bytes) -> None:
@@ -167,7 +172,7 @@ def _by_action(action: str, changed: LabelsChanged, *, merged: bool) -> Event:
         case "reopened":
             return Reopened(repo=repo, issue=issue, sender=sender, is_pull=is_pull, labels=changed.labels)
         case "opened" if not changed.labels:
-            return Ignored("a new issue without labels asks for nothing")
+            return Ignored("a new issue without labels asks for nothing", repo)
         case _:
             return changed
 
@@ -190,6 +195,15 @@ def _repo(repository: wire.Repository) -> str:
     if not _REPO.fullmatch(repository.full_name):
         raise Malformed("repository.full_name should be OWNER/NAME")
     return repository.full_name
+
+
+def _place(envelope: _Envelope) -> str:
+    """The repository of a delivery that asks nothing of us, "" where it names none: then that does not matter."""
+    try:
+        name = msgspec.json.decode(envelope.repository, type=_Place).full_name
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return name if _REPO.fullmatch(name) else ""
 
 
 def _person(field: str, user: wire.User) -> Person:

@@ -21,7 +21,7 @@ from models.events import Person
 from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.prepared import Prepared, slot, slots
-from models.tables import Ask, Delivery, Intake, Job, Repo, Server, Thread
+from models.tables import Ask, Delivery, Heard, Intake, Job, Repo, Server, Thread
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ def open_database(path: Path, *, busy_timeout: float = 5.0) -> SqliteDatabase:
     A write lock is taken at BEGIN, since a later upgrade fails at once whatever the time-out says.
     """
     pragmas = {
+        "auto_vacuum": "incremental",  # of a new database; first, for it has to be said before anything is written
         "journal_mode": "wal",
         "synchronous": "full",
         "foreign_keys": 1,
@@ -281,6 +282,8 @@ def add_ask(
     values["said_on"] = said_on if said_on is not None else thread.issue
     author = values.pop("author")
     values |= {"author": author.login, "author_id": author.id, "thread": thread.id, "delivery": delivery_id}
+    if _FIND_HEARD.one(db, key=values["key"]) is not None:
+        return False
     number = _ADD_ASK.one(db, **values)
     if number is None:
         return False
@@ -357,6 +360,7 @@ _WANT_DESK = Prepared(lambda: Thread.update(desk_wanted=Thread.desk_wanted + 1).
 _WANT_DESK_NOW = Prepared(
     lambda: Thread.update(desk_wanted=Thread.desk_wanted + 1, urgent=True).where(Thread.id == slot("id"))
 )
+_FIND_HEARD = Prepared(lambda: Heard.select(Heard.key).where(Heard.key == slot("key")))
 _ADD_ASK = Prepared(
     lambda: (
         Ask.insert(

@@ -102,6 +102,58 @@ class Repo(Model):
         indexes = ((("server", "name"), True),)
 
 
+class Hook(Model):
+    """A place that a webhook may serve: a repository ("OWNER/NAME"), an organisation ("OWNER") or the server ("").
+
+    `asked` grows with every request of a person, `answered` follows; `wish` is what they want of it ("": what the
+    settings say). `hook_id` is the webhook of ours there, `mark` tells the secret that it was made with from others
+    ("": nobody knows). `state`, `problem` and `cure` are what was last seen of it; `by` is the wider place whose
+    webhook serves this one. `tested_at` is when a test delivery was last sent. The row of the server itself says when
+    its repositories are listed.
+    """
+
+    id = AutoField()
+    server = TextField()
+    place = TextField()
+    due_at = DoubleField(default=0.0)
+    failures = IntegerField(default=0)
+    asked = IntegerField(default=0)
+    answered = IntegerField(default=0)
+    wish = TextField(default="")
+    hook_id = BigIntegerField(null=True)
+    mark = TextField(default="")
+    state = TextField(default="unknown")
+    problem = TextField(default="")
+    cure = TextField(default="")
+    by = TextField(null=True)
+    tested_at = DoubleField(null=True)
+    looked_at = DoubleField(default=0.0)
+    allowed = BooleanField(default=True)
+    rights = TextField(default="")
+    archived = BooleanField(default=False)
+    labels_missing = TextField(default="")
+    file_problem = TextField(default="")
+
+    class Meta:
+        table_name = "hook"
+        indexes = ((("server", "place"), True), (("due_at",), False))
+        constraints = [Check("answered <= asked"), Check("wish IN ('', 'made', 'removed')")]
+
+
+class Refusal(Model):
+    """The last webhook that was turned away from a server's address, by HTTP status. Whoever sent it is not known."""
+
+    id = AutoField()
+    server = TextField()
+    status = IntegerField()
+    sentence = TextField()
+    at = DoubleField()
+
+    class Meta:
+        table_name = "refusal"
+        indexes = ((("server", "status"), True),)
+
+
 class Thread(Model):
     """One issue's conversation.
 
@@ -176,6 +228,7 @@ class Delivery(Model):
 
     class Meta:
         table_name = "delivery"
+        indexes = ((("server", "repo", "received_at"), False),)
         constraints = [Check("verdict IN ('accepted', 'duplicate', 'ignored')")]
 
 
@@ -330,6 +383,7 @@ class Move(Model):
 
     class Meta:
         table_name = "move"
+        indexes = (SQL("CREATE INDEX move_at ON move (at)"),)
 
 
 class Tally(Model):
@@ -392,6 +446,6 @@ class Gateway(Model):
 
 TABLES: tuple[type[Model], ...] = (
     *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
-    *(Account, Spending, Gateway, Tally),
+    *(Account, Spending, Gateway, Tally, Hook, Refusal),
 )
 """All of them, in an order in which they can be created."""

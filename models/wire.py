@@ -227,6 +227,27 @@ class CollaboratorPermission(msgspec.Struct, frozen=True):
     user: User | None = None
 
 
+class HookTarget(msgspec.Struct, frozen=True):
+    """Where a webhook goes. Its secret is never told."""
+
+    url: str = ""
+    content_type: str = ""
+
+
+class Hook(msgspec.Struct, frozen=True):
+    """A webhook of a repository, an organisation or the whole server. `events` come in any order; Gitea 1.26 names the
+    three kinds of review by one word, others list them. From 1.27 on `authorization_header` is not told.
+    """
+
+    id: int
+    type: str = ""
+    config: HookTarget = HookTarget()
+    events: tuple[str, ...] | None = ()
+    active: bool = False
+    branch_filter: str = ""
+    authorization_header: str = ""
+
+
 class ServerVersion(msgspec.Struct, frozen=True):
     """Answer of /version: "1.27.0", or Forgejo's "15.0.1+gitea-1.22.0"."""
 
