@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -45,7 +46,7 @@ class Access:
         if refused is not None and refused.status_code == 401:  # noqa: PLR2004 - HTTP
             raise Denied(401, "the admin token is missing or wrong", sign_in=True)
         if refused is not None:
-            raise Denied(403, "only this machine itself is served here while KUGETSU_ADMIN_TOKEN is not set")
+            raise Denied(403, str(json.loads(bytes(refused.body))["error"]))
         if self.settings.admin_token is not None:
             return Viewer(ADMIN, sees_all=True)
         return Viewer(ADMIN, sees_all=True, csrf=self.seals.mark(CSRF, "this machine"))

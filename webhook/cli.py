@@ -86,6 +86,14 @@ def refuse_what_is_not_there(settings: Settings) -> None:
         )
     if settings.agent_runner != "process":
         raise SettingsError(f"KUGETSU_AGENT_RUNNER is {settings.agent_runner!r}; right would be 'process'")
+    home = settings.home.resolve()
+    for path in settings.sandbox_paths:
+        if not path.exists():
+            raise SettingsError(f"KUGETSU_SANDBOX_PATHS names {path}, which is not there")
+        if home.is_relative_to(path.resolve()) or path.resolve().is_relative_to(home):
+            raise SettingsError(
+                f"KUGETSU_SANDBOX_PATHS names {path}, which agents must not see: KUGETSU_HOME is {home}"
+            )
 
 
 def without_effect(settings: Settings) -> list[str]:
