@@ -26,6 +26,7 @@ from models.store import DatabaseTooNew
 from webhook import archives
 from webhook.app import create_app
 from webhook.logs import set_up_logging
+from webhook.oauth import SignInServer
 from webhook.preparing import Preparing, prepared
 from webhook.server import CannotListen, serve
 from webhook.wiring import Wiring
@@ -95,8 +96,20 @@ def refuse_what_is_not_there(settings: Settings) -> None:
         raise SettingsError(
             "KUGETSU_DATABASE_URL is set, but this version keeps its tables in SQLite only; right would be to unset it"
         )
+    if settings.oauth_client_id is not None and SignInServer.of(settings) is None:
+        raise SettingsError("KUGETSU_OAUTH_CLIENT_ID is set, but not KUGETSU_GITEA_URL, where people would sign in")
+    if settings.oauth_client_secret is not None and settings.oauth_client_id is None:
+        raise SettingsError("KUGETSU_OAUTH_CLIENT_SECRET is set; right would be KUGETSU_OAUTH_CLIENT_ID beside it")
     if settings.agent_runner != "process":
         raise SettingsError(f"KUGETSU_AGENT_RUNNER is {settings.agent_runner!r}; right would be 'process'")
+    home = settings.home.resolve()
+    for path in settings.sandbox_paths:
+        if not path.exists():
+            raise SettingsError(f"KUGETSU_SANDBOX_PATHS names {path}, which is not there")
+        if home.is_relative_to(path.resolve()) or path.resolve().is_relative_to(home):
+            raise SettingsError(
+                f"KUGETSU_SANDBOX_PATHS names {path}, which agents must not see: KUGETSU_HOME is {home}"
+            )
 
 
 def without_effect(settings: Settings) -> list[str]:
