@@ -184,6 +184,7 @@ class Review(msgspec.Struct, frozen=True):
     updated_at: datetime | None = None
     html_url: str = ""
     commit_id: str = ""
+    comments_count: int = 0
 
     @property
     def said_at(self) -> datetime:
@@ -207,6 +208,9 @@ class ReviewComment(msgspec.Struct, frozen=True):
     position: int = 0
     original_position: int = 0
     diff_hunk: str = ""
+    user: User | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 class Branch(msgspec.Struct, frozen=True):

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jobs import agent, opencode
-from jobs.agent import AgentLocked, LaunchFailed, Limits, RunSpec
+from jobs.agent import AgentLocked, LaunchFailed, RunSpec
 from jobs.opencode import AgentMissing, Invocation, Program, Surroundings
 from jobs.place import Place
 from jobs.sandbox import Sandbox
 from jobs.transcript import Completed, Failed, Transcript, judge
+from jobs.watch import Limits
 from models.checkup import Finding, warning, well, wrong
 from models.settings import Settings
 
