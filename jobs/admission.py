@@ -23,7 +23,7 @@ from jobs.rights import denied
 from jobs.servers import Forge
 from jobs.tasks import Recipe, base_of
 from jobs.wiring import Wiring
-from models import grammar, ledger, speakers, store, threads
+from models import grammar, ledger, recovery, speakers, threads
 from models.closing import CLOSED, MERGED
 from models.events import Person
 from models.gathering import own_verb
@@ -52,10 +52,7 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
             Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
             priorities.follow(wiring, thread, issue.label_names)
         for ask in _asks_of(wiring, forge, thread, issue):
-            where = Look(thread.repo.name, number, issue.is_pull)
-            with wiring.db.atomic():
-                home = store.home_of(wiring.db, thread.server, where, ask.verb, now=wiring.clock())
-                store.add_ask(wiring.db, home, ask, thread.server, None, said_on=number)
+            recovery.heard(wiring.db, thread, ask, Look(thread.repo.name, number, issue.is_pull), now=wiring.clock())
     reviewers.look(wiring, forge, thread)
     threads.look_done(wiring.db, thread)
 
@@ -73,8 +70,9 @@ def _asks_of(wiring: Wiring, forge: Forge, thread: Thread, issue: Issue) -> list
 
 
 def _latest(timeline: list[TimelineEntry], asking: set[str]) -> list[TimelineEntry]:
-    """The last time each of these labels was put on."""
-    added = {entry.label.name: entry for entry in timeline if entry.adds_label and entry.label is not None}
+    """The last time each of these labels was put on. By number: who may set the date of an entry may set it back."""
+    ordered = sorted(timeline, key=lambda entry: entry.id)
+    added = {entry.label.name: entry for entry in ordered if entry.adds_label and entry.label is not None}
     return [entry for name, entry in added.items() if name in asking]
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from jobs.retry_after import wait_asked_for
 from models.wire import ApiError
 
 log = logging.getLogger(__name__)
@@ -45,13 +46,14 @@ class GiteaError(Exception):
 class GiteaDown(GiteaError):
     """Passing: no connection, a timeout, 5xx, 429, or an answer that is not Gitea's. Try again later.
 
-    `status` is the HTTP status when there was an answer.
+    `status` is the HTTP status when there was an answer, `wait` how many seconds it asked to be left alone.
     """
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    def __init__(self, reason: str, status: int | None = None, wait: float = 0.0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.wait = wait
 
 
 class GiteaRefused(GiteaError):
@@ -63,6 +65,11 @@ class GiteaRefused(GiteaError):
         self.status = status
         self.message = message
         self.missing_scope = missing_scope
+
+    @property
+    def is_of_the_token(self) -> bool:
+        """Whether the token itself is wrong, which only whoever runs the service can mend: work waits for that."""
+        return self.status == HTTPStatus.UNAUTHORIZED or self.missing_scope is not None
 
 
 class GiteaMissing(GiteaError):
@@ -138,6 +145,7 @@ class GiteaHttp:
             trust_env=False,
             verify=ssl.create_default_context(),
         )
+        self._quiet_until = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +169,7 @@ class GiteaHttp:
         whole address of this server.
         """
         asked = f"{method} {path}"
+        self._keep_quiet(asked)
         files = {"attachment": (upload.name, upload.data, "application/octet-stream")} if upload else None
         request = self._client.build_request(method, path, params=query, json=body, files=files)
         try:
@@ -170,7 +179,16 @@ class GiteaHttp:
         log.debug("%s -> %d", asked, answer.status)
         if httpx.codes.is_success(answer.status):
             return answer
-        raise _failure(answer)
+        failure = _failure(answer)
+        if isinstance(failure, GiteaDown) and failure.wait:
+            self._quiet_until = time.monotonic() + failure.wait
+        raise failure
+
+    def _keep_quiet(self, asked: str) -> None:
+        """Raise GiteaDown where the server, or what stands before it, asked to be left alone for a while."""
+        wait = self._quiet_until - time.monotonic()
+        if wait > 0:
+            raise GiteaDown(f"{asked} waits: the server asked for {wait:.0f} s more without requests", wait=wait)
 
     def get(self, kind: type[T], path: str, **query: str | int) -> T:
         return self.request("GET", path, query=query or None).read(kind)
@@ -195,7 +213,9 @@ class GiteaHttp:
         raise GiteaDown(f"GET {path} has no end: {PAGES} pages")
 
     def _exchange(self, asked: str, request: httpx.Request) -> Answer:
-        """Follow redirects on the same server only (a renamed repository answers 307): the token goes along."""
+        """Follow redirects on the same server only: the token goes along. A renamed repository answers 301 (307 in
+        other versions), which a browser would turn into a GET.
+        """
         until = time.monotonic() + EXCHANGE_SECONDS
         for _ in range(REDIRECTS + 1):
             response = self._client.send(request, stream=True)
@@ -207,7 +227,7 @@ class GiteaHttp:
                 response.close()
             if _origin(following.url) != _origin(request.url):
                 raise GiteaDown(f"{asked} is redirected to {following.url.host}: is the address of Gitea right?")
-            request = following
+            request = following if following.method == request.method else _moved(request, following.url)
         raise GiteaDown(f"{asked} is redirected without end")
 
 
@@ -230,6 +250,13 @@ def _read(response: httpx.Response, until: float) -> bytes:
     return bytes(body)
 
 
+def _moved(request: httpx.Request, url: httpx.URL) -> httpx.Request:
+    """The same request at another address of the same server."""
+    return httpx.Request(
+        request.method, url, headers=request.headers, content=request.read(), extensions=request.extensions
+    )
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
@@ -247,7 +274,8 @@ def _failure(answer: Answer) -> GiteaError:
     message = _message(answer.body)
     status = answer.status
     if status == HTTPStatus.TOO_MANY_REQUESTS or not httpx.codes.is_client_error(status):
-        return GiteaDown(f"{answer.asked} answered {status} {message or ''}".rstrip(), status)
+        said = f"{answer.asked} answered {status} {message or ''}".rstrip()
+        return GiteaDown(said, status, wait_asked_for(answer.headers))
     if message is None:
         # Gitea sends JSON or nothing. A page comes from a proxy, which may say 404 while Gitea restarts.
         return GiteaDown(f"{answer.asked} answered {status} with a page that is not Gitea's", status)

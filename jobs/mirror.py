@@ -9,7 +9,7 @@
     kept/<commit>    work that had to give way to the server's
     pulls/<number>   the server's head of a pull request, wherever its branch lies
 
-Objects are never dropped from a mirror: places borrow them.
+Objects are never dropped from a mirror while there are places: they borrow them. See `jobs.compacting`.
 """
 
 import fcntl
@@ -170,6 +170,15 @@ class HeldMirror(Mirror):
         args = ["commit-tree", tree, *(part for parent in parents for part in ("-p", parent)), "-F", "-"]
         run = Run(cwd=self.path, git_dir=self.path, env=env, stdin=message.encode(), keep_open=(self._lock,))
         return git(args, run).strip()
+
+    def repack(self, *, keep_all: bool, deadline: float) -> None:
+        """Packs everything into one file; what no ref names is dropped unless `keep_all`. Raises GitFailed."""
+        for args in (
+            ["repack", "-a", "-d", "-q", *(["-k"] if keep_all else [])],
+            ["pack-refs", "--all"],
+            *([] if keep_all else [["prune", "--expire=now"]]),
+        ):
+            git(args, self._run(deadline=deadline))
 
     def clear_leavings(self) -> None:
         """Takes away the lock and temporary files of a git process that was killed here."""

@@ -104,6 +104,7 @@ class Reporter:
         try:
             self._push(forge, thread, job)
         except (PushRejected, WorkspaceRefused) as error:
+            forge.check()  # raises where our token is no good: then it is no fault of the work
             ledger.spoil(self._wiring.db, job.id, now=self._wiring.clock(), error=str(error))
         return ledger.job_of(self._wiring.db, job.id)
 

@@ -43,6 +43,8 @@ PROGRESS_SECONDS = 2.0
 MAX_CRASHES = 3
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 600.0
+LONGEST_OUTAGE_PAUSE_SECONDS = 60.0
+"""A try while Gitea cannot be worked with costs next to nothing, and somebody waits."""
 OWN_FAULT = "this is an error of Kugetsu's own, not of your request. Whoever runs it finds all of it in its log."
 
 
@@ -105,9 +107,11 @@ class Runner:
         except SetupFailed as failed:
             self._settle(claimed, Outcome.FAILED, f"{failed}", **checks.row(failed.end))
         except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked, GatewayFailed) as fault:
-            self._again(claimed, f"{fault}", counts=False)
+            outage = isinstance(fault, GiteaDown | FetchFailed)
+            longest = LONGEST_OUTAGE_PAUSE_SECONDS if outage else LONGEST_PAUSE_SECONDS
+            self._again(claimed, f"{fault}", counts=False, longest=longest)
         except (WorkspaceRefused, GiteaError, CommandLost) as refusal:
-            self._settle(claimed, Outcome.FAILED, f"{refusal}")
+            self._refused(claimed, refusal)
         except Exception as error:
             if trouble.of_database(error) is not None:
                 raise  # of the job nothing can be written now, and its agent may well go on: see `jobs.lane`
@@ -116,6 +120,16 @@ class Runner:
                 return
             log.exception("job=%s: the runner stumbled", claimed.job_id)
             self._settle(claimed, Outcome.FAILED, OWN_FAULT)
+
+    def _refused(self, claimed: Claimed, refusal: Exception) -> None:
+        """The end of the job, unless it is our token that is refused: that is no fault of whoever asked."""
+        thread = threads.load(self._wiring.db, ledger.job_of(self._wiring.db, claimed.job_id).thread_id)
+        ours = isinstance(refusal, CommandLost)
+        problem = None if ours else self._wiring.forges[thread.server].problem_of_token()
+        if problem is None:
+            self._settle(claimed, Outcome.FAILED, f"{refusal}")
+        else:
+            self._again(claimed, problem, counts=False, longest=LONGEST_OUTAGE_PAUSE_SECONDS)
 
     def _errand(self, claimed: Claimed) -> Errand:
         job = ledger.job_of(self._wiring.db, claimed.job_id)
@@ -301,10 +315,10 @@ class Runner:
     def _may_try_again(self, errand: Errand) -> bool:
         return errand.job.attempt + 1 < self._wiring.settings.max_attempts
 
-    def _again(self, claimed: Claimed, reason: str, *, counts: bool) -> None:
+    def _again(self, claimed: Claimed, reason: str, *, counts: bool, longest: float = LONGEST_PAUSE_SECONDS) -> None:
         """Back into the queue, after a pause that grows; an outage of Gitea's counts against no limit."""
         job = ledger.job_of(self._wiring.db, claimed.job_id)
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(job.run - 1, 16), LONGEST_PAUSE_SECONDS)
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(job.run - 1, 16), longest)
         now = self._wiring.clock()
         not_before = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy
         attempt = job.attempt + 1 if counts else job.attempt

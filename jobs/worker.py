@@ -15,6 +15,7 @@ from jobs import opencode, presence, queue_view, room, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
 from jobs.gateway.doors import Doors
+from jobs.hook_care import HookCare
 from jobs.known_secrets import secrets_of
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
@@ -22,8 +23,10 @@ from jobs.outgoing import commit_words
 from jobs.patience import patiently
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
+from jobs.reconcile import Reconciler
 from jobs.redact import Redactor
 from jobs.report import Reporter
+from jobs.retention import Retention
 from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
@@ -39,9 +42,9 @@ TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 POSITIONS_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
-CHECK_SECONDS = 60.0
 STOP_SECONDS = 3.0
 ROOM_SECONDS = 2.0
+FIRST_CLEARING_SECONDS, CLEARING_SECONDS = 60.0, 3600.0
 TROUBLE_SECONDS = 1.0
 DESK_WORKERS = 2
 
@@ -69,11 +72,16 @@ class WorkerProcess:
         self._launching = Launching(self._wiring, program, self._sandbox, self._doors)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
-        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
+        self._reconciler = Reconciler(self._wiring)
+        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace, self._reconciler)
+        self._hooks = HookCare(self._wiring)
         self._stopping = self._wiring.stopping
         self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._checker = threading.Thread(target=self._check_servers, name="server-check", daemon=True)
+        self._retention = Retention(self._wiring, workspace)
+        self._clearer = threading.Thread(target=self._clear_up, name="retention", daemon=True)
 
     def _wire(self, forges: Forges, secrets: Sequence[str]) -> Wiring:
         return Wiring(
@@ -91,10 +99,13 @@ class WorkerProcess:
         self._appear()
         self._watch_room()
         self._sweep()
-        looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._desk.look)}
+        self._hooks.start()
+        looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._look_at_desk)}
         self._bells.answer({lane: (count, partial(self._safely, look)) for lane, (count, look) in looks.items()})
         self._ticker.start()
+        self._checker.start()
         self._namer.start()
+        self._clearer.start()
         for lane in Lane:
             self._bells.ring(lane)
 
@@ -104,7 +115,9 @@ class WorkerProcess:
         self._lane.stop(STOP_SECONDS)
         self._bells.stop(STOP_SECONDS)
         self._ticker.join(STOP_SECONDS)
+        self._checker.join(STOP_SECONDS)
         self._namer.join(STOP_SECONDS)
+        self._clearer.join(STOP_SECONDS)
         with suppress(PeeweeException):  # the next worker finds out by itself
             threads.free_threads_of(self._db, self._presence.name)
             Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
@@ -112,6 +125,12 @@ class WorkerProcess:
         self._stack.close()
         self._bells.close()
         self._db.close()
+
+    def _look_at_desk(self) -> None:
+        """What people wait for comes first, between any two webhooks too."""
+        self._desk.look()
+        while not self._stopping.is_set() and self._hooks.look():
+            self._desk.look()
 
     def _appear(self) -> None:
         now = self._wiring.clock()
@@ -138,7 +157,6 @@ class WorkerProcess:
             HEARTBEAT_SECONDS: self._beat,
             POSITIONS_SECONDS: self._show_positions,
             SWEEP_SECONDS: self._sweep,
-            CHECK_SECONDS: self._check,
             ROOM_SECONDS: self._watch_room,
             TICK_SECONDS: self._ring_for_due,
         }
@@ -175,16 +193,26 @@ class WorkerProcess:
         self._doors.look(self._db)
         self._note_trouble("")
 
+    def _clear_up(self) -> None:
+        """Soon after the start, when what was waiting has begun, and then every hour."""
+        pause = FIRST_CLEARING_SECONDS
+        while not self._stopping.wait(pause):
+            self._safely(self._retention.run)
+            pause = CLEARING_SECONDS
+
     def _watch_room(self) -> None:
         room.watch(self._wiring, room.folders_of(self._settings))
 
-    def _check(self) -> None:
-        self._wiring.forges.check(self._wiring.clock())
+    def _check_servers(self) -> None:
+        """In a thread of its own: a server that does not answer keeps whoever asks it."""
+        while not self._stopping.wait(TICK_SECONDS):
+            self._safely(lambda: self._wiring.forges.check_due(self._wiring.clock()))
+        self._db.close()
 
     def _ring_for_due(self) -> None:
         """What was put off comes due without anybody ringing."""
         now = self._wiring.clock()
-        if threads.any_due(self._db, now=now):
+        if threads.any_due(self._db, now=now) or self._hooks.any_due() or self._reconciler.due():
             self._bells.ring(Lane.DESK)
         if Job.select().where((Job.state == State.QUEUED) & (Job.not_before <= now)).exists(self._db):
             self._bells.ring(Lane.AGENTS)

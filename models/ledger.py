@@ -211,7 +211,8 @@ def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
 
 def waiting_since(db: Database, moment: float) -> list[int]:
     """The queued jobs that have waited in the queue since before `moment`: what ran meanwhile has waited only since."""
-    came = Move.select(SQL("1")).where((Move.job == Job.id) & (Move.target == State.QUEUED) & (Move.at >= moment))
+    back = (Move.source != State.QUEUED) & (Move.target == State.QUEUED) & (Move.at >= moment)
+    came = Move.select(SQL("1")).where((Move.job == Job.id) & back)
     query = Job.select(Job.id).where((Job.state == State.QUEUED) & (Job.queued_at < moment) & ~fn.EXISTS(came))
     return [int(job.id) for job in query.execute(db)]
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -42,12 +42,17 @@ class Malformed(Exception):
     """The delivery is not what its event type promises; the message names the field and what is wrong."""
 
 
+class _Place(msgspec.Struct, frozen=True):
+    full_name: str = ""
+
+
 class _Envelope(msgspec.Struct, frozen=True):
     """What decides how to read the rest. `before` and `after` are a push's."""
 
     action: str = ""
     before: str | None = None
     after: str | None = None
+    repository: msgspec.Raw = msgspec.Raw(b"")
 
 
 def event_type_of(headers: Mapping[str, str]) -> str:
@@ -73,7 +78,7 @@ def parse(event_type: str, text: bytes) -> Event:
         return _of_pull(_decode(text, wire.PullRequestPayload))
     if event_type.startswith("pull_request") and envelope.action == REVIEW_ACTION:
         return _review(_decode(text, wire.PullRequestPayload))
-    return Ignored(_why_ignored(event_type, envelope))
+    return Ignored(_why_ignored(event_type, envelope), _place(envelope))
 
 
 def _check_encoding(text: bytes) -> None:
@@ -114,6 +119,7 @@ def _comment(payload: wire.CommentPayload) -> CommentAdded:
     edited = payload.action == "edited"
     return CommentAdded(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("issue.number", payload.issue.number),
         comment_id=_within("comment.id", comment.id, 1, _MOST_ID),
         author=_person("comment.user", comment.user),
@@ -137,6 +143,7 @@ def _said_at(comment: wire.Comment, *, edited: bool) -> datetime:
 def _of_issue(payload: wire.IssuePayload) -> Event:
     changed = LabelsChanged(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("issue.number", payload.issue.number),
         sender=_person("sender", payload.sender),
         labels=payload.issue.label_names,
@@ -148,6 +155,7 @@ def _of_issue(payload: wire.IssuePayload) -> Event:
 def _of_pull(payload: wire.PullRequestPayload) -> Event:
     changed = LabelsChanged(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("number", payload.number),
         sender=_person("sender", payload.sender),
         labels=payload.pull_request.label_names,
@@ -160,14 +168,14 @@ def _by_action(action: str, changed: LabelsChanged, *, merged: bool) -> Event:
     """What happened where `changed` says. Gitea tells of a new issue's labels twice; either time counts, since either
     delivery can be lost.
     """
-    repo, issue, sender, is_pull = changed.repo, changed.issue, changed.sender, changed.is_pull
+    where: dict[str, Any] = {name: getattr(changed, name) for name in ("repo", "repo_id", "issue", "sender", "is_pull")}
     match action:
         case "closed":
-            return Closed(repo=repo, issue=issue, sender=sender, is_pull=is_pull, merged=merged)
+            return Closed(**where, merged=merged)
         case "reopened":
-            return Reopened(repo=repo, issue=issue, sender=sender, is_pull=is_pull, labels=changed.labels)
+            return Reopened(**where, labels=changed.labels)
         case "opened" if not changed.labels:
-            return Ignored("a new issue without labels asks for nothing")
+            return Ignored("a new issue without labels asks for nothing", changed.repo)
         case _:
             return changed
 
@@ -179,6 +187,7 @@ def _review(payload: wire.PullRequestPayload) -> Reviewed:
         raise Malformed("pull_request.updated_at has no time zone")
     return Reviewed(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("number", payload.number),
         sender=_person("sender", payload.sender),
         since=since,
@@ -190,6 +199,15 @@ def _repo(repository: wire.Repository) -> str:
     if not _REPO.fullmatch(repository.full_name):
         raise Malformed("repository.full_name should be OWNER/NAME")
     return repository.full_name
+
+
+def _place(envelope: _Envelope) -> str:
+    """The repository of a delivery that asks nothing of us, "" where it names none: then that does not matter."""
+    try:
+        name = msgspec.json.decode(envelope.repository, type=_Place).full_name
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return name if _REPO.fullmatch(name) else ""
 
 
 def _person(field: str, user: wire.User) -> Person:

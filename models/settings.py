@@ -33,7 +33,7 @@ from models.reading import (
     shortened,
 )
 
-__all__ = ["Server", "Settings", "SettingsError", "load", "repo_allowed"]
+__all__ = ["Server", "Settings", "SettingsError", "allowed_by_name", "load", "repo_allowed"]
 
 CONFIG_FILE: Final = "kugetsu.toml"
 DEFAULT_HOME: Final = "~/.kugetsu"
@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         values.RepoPatterns,
         Field(description="patterns OWNER/NAME like acme/*, to leave out !acme/secret, or *"),
     ] = ("*",)
+    webhooks: Annotated[Literal["auto", "manual", "off"], values.Keyword, Field(description="auto, manual or off")] = (
+        "auto"
+    )
     allow_users: Annotated[values.Logins, Field(description="logins, comma-separated")] = frozenset()
     max_concurrent_agents: Annotated[values.Count, Field(description=_ONE_UP)] = 3
     max_agents_per_repo: Annotated[values.CountOrNone, Field(description=_COUNT)] = None
@@ -206,11 +209,23 @@ def repo_allowed(patterns: Sequence[str], repo: str) -> bool:
     return allowed
 
 
+def allowed_by_name(patterns: Sequence[str]) -> list[str]:
+    """The repositories that `patterns` name as they are, and that may be worked on."""
+    plain = [pattern for pattern in patterns if not pattern.startswith("!") and not set(pattern) & set("*?[")]
+    return [name for name in plain if repo_allowed(patterns, name)]
+
+
 def _plain_settings() -> tuple[str, ...]:
     return tuple(name for name in Settings.model_fields if name != "servers")
 
 
 def _address(host: str, port: int) -> str:
+    """Where we are reached if nobody says otherwise. It cannot be known where the port is chosen at the start."""
+    if port == 0:
+        raise SettingsError(
+            "KUGETSU_PORT is 0, which takes any free port, so nobody can be told the address; "
+            "right would be a fixed port, or to set KUGETSU_PUBLIC_URL, too"
+        )
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

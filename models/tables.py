@@ -82,7 +82,7 @@ class Intake(Model):
 
 
 class Repo(Model):
-    """A repository somebody asked in; `turn` orders them so that each gets its turn.
+    """A repository that we have seen; `turn` orders them so that each gets its turn.
 
     `file_good` is the last text of its `.kugetsu.toml` that could be used, `file_version` the newest one's digest, and
     `file_problem` why that one cannot be used.
@@ -100,6 +100,58 @@ class Repo(Model):
     class Meta:
         table_name = "repo"
         indexes = ((("server", "name"), True),)
+
+
+class Hook(Model):
+    """A place that a webhook may serve: a repository ("OWNER/NAME"), an organisation ("OWNER") or the server ("").
+
+    `asked` grows with every request of a person, `answered` follows; `wish` is what they want of it ("": what the
+    settings say). `hook_id` is the webhook of ours there, `mark` tells the secret that it was made with from others
+    ("": nobody knows). `state`, `problem` and `cure` are what was last seen of it; `by` is the wider place whose
+    webhook serves this one. `tested_at` is when a test delivery was last sent. The row of the server itself says when
+    its repositories are listed.
+    """
+
+    id = AutoField()
+    server = TextField()
+    place = TextField()
+    due_at = DoubleField(default=0.0)
+    failures = IntegerField(default=0)
+    asked = IntegerField(default=0)
+    answered = IntegerField(default=0)
+    wish = TextField(default="")
+    hook_id = BigIntegerField(null=True)
+    mark = TextField(default="")
+    state = TextField(default="unknown")
+    problem = TextField(default="")
+    cure = TextField(default="")
+    by = TextField(null=True)
+    tested_at = DoubleField(null=True)
+    looked_at = DoubleField(default=0.0)
+    allowed = BooleanField(default=True)
+    rights = TextField(default="")
+    archived = BooleanField(default=False)
+    labels_missing = TextField(default="")
+    file_problem = TextField(default="")
+
+    class Meta:
+        table_name = "hook"
+        indexes = ((("server", "place"), True), (("due_at",), False))
+        constraints = [Check("answered <= asked"), Check("wish IN ('', 'made', 'removed')")]
+
+
+class Refusal(Model):
+    """The last webhook that was turned away from a server's address, by HTTP status. Whoever sent it is not known."""
+
+    id = AutoField()
+    server = TextField()
+    status = IntegerField()
+    sentence = TextField()
+    at = DoubleField()
+
+    class Meta:
+        table_name = "refusal"
+        indexes = ((("server", "status"), True),)
 
 
 class Thread(Model):
@@ -176,6 +228,10 @@ class Delivery(Model):
 
     class Meta:
         table_name = "delivery"
+        indexes = (
+            (("server", "repo", "received_at"), False),
+            SQL("CREATE INDEX delivery_recovered ON delivery (received_at) WHERE source = 'reconcile'"),
+        )
         constraints = [Check("verdict IN ('accepted', 'duplicate', 'ignored')")]
 
 
@@ -333,6 +389,67 @@ class Move(Model):
 
     class Meta:
         table_name = "move"
+        indexes = (SQL("CREATE INDEX move_at ON move (at)"),)
+
+
+class Watch(Model):
+    """What reconciliation knows of a repository, one row each; made when the repository is first seen.
+
+    `remote_id` is the server's own number of it, which stays when it is renamed. Two clocks: `known_from` and
+    `heard_until` are times of the server's, the others ours. What is older than `known_from` was there before us and
+    asks nothing; what changed until `heard_until` has been looked at, by a look that began at `looked_at`. `swept_at`:
+    when all open issues were looked through. `stirred_at`: when something last happened there. `due_at`: the next look.
+    `lost_at`: since when the server says that it is not there, `archived`: that nobody can write to it.
+    """
+
+    repo_id: int
+    id = AutoField()
+    server = TextField()
+    repo = ForeignKeyField(Repo, backref="watches", on_delete="CASCADE", unique=True)
+    remote_id = BigIntegerField(null=True)
+    known_from = DoubleField(null=True)
+    heard_until = DoubleField(null=True)
+    looked_at = DoubleField(default=0.0)
+    swept_at = DoubleField(default=0.0)
+    stirred_at = DoubleField(default=0.0)
+    due_at = DoubleField(default=0.0)
+    failures = IntegerField(default=0)
+    problem = TextField(default="")
+    lost_at = DoubleField(null=True)
+    archived = BooleanField(default=False)
+
+    class Meta:
+        table_name = "watch"
+        indexes = ((("server", "remote_id"), True), (("due_at",), False))
+
+
+class Census(Model):
+    """When the repositories of a server were last counted (`counted_at`, by the server's clock), and when that is due
+    again (`due_at`, by ours).
+    """
+
+    server = TextField(primary_key=True)
+    counted_at = DoubleField(null=True)
+    due_at = DoubleField(default=0.0)
+    failures = IntegerField(default=0)
+    problem = TextField(default="")
+
+    class Meta:
+        table_name = "census"
+
+
+class Hint(Model):
+    """A look at a thread that reconciliation wanted, and no webhook: what that look finds was missed.
+
+    `look` is the thread's `look_wanted` that it led to. A webhook that comes later raises that, and this is void.
+    """
+
+    thread_id: int
+    thread = ForeignKeyField(Thread, backref="hints", on_delete="CASCADE", primary_key=True)
+    look = IntegerField()
+
+    class Meta:
+        table_name = "hint"
 
 
 class Tally(Model):
@@ -395,6 +512,7 @@ class Gateway(Model):
 
 TABLES: tuple[type[Model], ...] = (
     *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
-    *(Account, Spending, Gateway, Tally),
+    *(Account, Spending, Gateway, Tally, Hook, Refusal),
+    *(Watch, Census, Hint),
 )
 """All of them, in an order in which they can be created."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Labels = tuple[tuple[str, str], ...]
 """Label names and values, sorted by name."""
 
+Figures = dict[str, dict[Labels, float]]
+"""Every figure by its name and its labels."""
+
 
 class Count(msgspec.Struct, frozen=True):
     """A counter: `name` without the ending `_total`, what it says, and the names of its labels."""
@@ -111,9 +114,9 @@ def moved(db: Database, job_id: int, source: State, target: State, *, at: float)
             pass  # into the queue, or out of it without having run: counted when it is done
 
 
-def read(db: Database) -> dict[str, dict[Labels, float]]:
+def read(db: Database) -> Figures:
     """Every figure by its name and labels; the name of a histogram has `_bucket` or `_sum` at its end."""
-    found: dict[str, dict[Labels, float]] = {}
+    found: Figures = {}
     for name, labels, value in Tally.select(Tally.name, Tally.labels, Tally.value).tuples().execute(db):
         found.setdefault(name, {})[tuple(sorted(msgspec.json.decode(labels).items()))] = float(value)
     return found

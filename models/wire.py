@@ -187,6 +187,7 @@ class Review(msgspec.Struct, frozen=True):
     updated_at: datetime | None = None
     html_url: str = ""
     commit_id: str = ""
+    comments_count: int = 0
 
     @property
     def said_at(self) -> datetime:
@@ -210,6 +211,9 @@ class ReviewComment(msgspec.Struct, frozen=True):
     position: int = 0
     original_position: int = 0
     diff_hunk: str = ""
+    user: User | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 class Branch(msgspec.Struct, frozen=True):
@@ -229,6 +233,27 @@ class CollaboratorPermission(msgspec.Struct, frozen=True):
 
     permission: str
     user: User | None = None
+
+
+class HookTarget(msgspec.Struct, frozen=True):
+    """Where a webhook goes. Its secret is never told."""
+
+    url: str = ""
+    content_type: str = ""
+
+
+class Hook(msgspec.Struct, frozen=True):
+    """A webhook of a repository, an organisation or the whole server. `events` come in any order; Gitea 1.26 names the
+    three kinds of review by one word, others list them. From 1.27 on `authorization_header` is not told.
+    """
+
+    id: int
+    type: str = ""
+    config: HookTarget = HookTarget()
+    events: tuple[str, ...] | None = ()
+    active: bool = False
+    branch_filter: str = ""
+    authorization_header: str = ""
 
 
 class ServerVersion(msgspec.Struct, frozen=True):

@@ -83,7 +83,7 @@ def _stage(root: Path) -> Iterator[Stage]:
         service = f"http://127.0.0.1:{port}"
         with _serving(settings, root / "service.log"), httpx.Client(base_url=service, trust_env=False) as client:
             _wait_until_ready(client, root / "service.log")
-            gitea.hook(REPO, f"{service}/webhook", SECRET)
+            gitea.wait_until(lambda: gitea.forge.state.repo(REPO).hooks, "Kugetsu to make its webhook")
             yield Stage(gitea, service, client)
 
 
@@ -131,7 +131,7 @@ def _do_the_main_job(stage: Stage) -> dict[str, object]:
     gitea = stage.gitea
     began = time.monotonic()
     issue = gitea.open_issue(REPO, PERSON, "first() crashes on an empty list", "It should give None.").number
-    gitea.create_label(REPO, "kugetsu/code", exclusive=True)
+    gitea.wait_until(lambda: "kugetsu/code" in gitea.label_names(REPO), "Kugetsu to make its labels")
     print(f"{PERSON} puts the label kugetsu/code on {gitea.url}/{REPO}/issues/{issue}")
     gitea.label(REPO, issue, "kugetsu/code", PERSON)
     watching = _Watching(gitea, issue)

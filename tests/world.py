@@ -161,6 +161,7 @@ class World:
             "GITEA_TOKEN": self.token,
             "WEBHOOK_SECRET": SECRET,
             "AGENT_COMMAND": stub.COMMAND,
+            "WEBHOOKS": "off",  # the port is not known yet, so the world makes its own
             **settings,
         }
         environ = {f"KUGETSU_{name}": value for name, value in given.items()}

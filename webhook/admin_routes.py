@@ -15,8 +15,10 @@ from webhook.deliveries import Deliveries
 from webhook.door import Door
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.pages.charts import Charts
 from webhook.pages.frame import Frame, static_route
 from webhook.pages.overview import Overview
+from webhook.repos import Repos
 from webhook.seals import Seals, key_of
 from webhook.steering import Steering
 from webhook.streams import Streams
@@ -33,9 +35,11 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         static_route(),
         Route("/admin", Overview(settings, door, health, refused, redactor).page),
         Route("/admin/status", Admin(settings, door, refused, health).status),
+        Route("/admin/charts", Charts(door).page),
         Route("/admin/live", streams.changes),
         *_jobs(Jobs(settings, door, streams, redactor)),
         *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
+        *_repos(Repos(settings, door, wiring.ring)),
         *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
     ]
 
@@ -58,6 +62,13 @@ def _deliveries(deliveries: Deliveries) -> list[BaseRoute]:
         Route("/admin/deliveries/{delivery:int}", deliveries.one),
         Route("/admin/deliveries/{delivery:int}/body", deliveries.body),
         Route("/admin/deliveries/{delivery:int}/replay", deliveries.replay, methods=["POST"]),
+    ]
+
+
+def _repos(repos: Repos) -> list[BaseRoute]:
+    return [
+        Route("/admin/repos", repos.list),
+        Route("/admin/repos/{owner}/{repo}/webhook", repos.webhook, methods=["POST"]),
     ]
 
 

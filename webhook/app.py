@@ -25,6 +25,7 @@ from webhook import body, signature
 from webhook.admin_routes import admin_routes
 from webhook.health import Health
 from webhook.metrics import Metrics
+from webhook.refusals import Refusals
 from webhook.wiring import Wiring
 from webhook.writer import CannotStore, Writer
 
@@ -111,6 +112,7 @@ class Receiver:
         self._bots = Bots(wiring.database)
         self._allowed = partial(repo_allowed, wiring.settings.repos)
         self._secrets = {name: _keys(server.webhook_secrets) for name, server in wiring.settings.servers.items()}
+        self._refusals = Refusals(wiring.database, wiring.clock)
         self.refused: Counter[int] = Counter()
 
     async def receive(self, request: Request) -> Response:
@@ -121,6 +123,8 @@ class Receiver:
             incoming = await self._read(request, headers, uuid)
             accepted = await self._writer.submit(incoming)
         except Refused as refused:
+            if (server := _server_of(request)) in self._secrets:
+                await self._refusals.note(server, refused.status, str(refused))
             return self._refuse(refused.status, str(refused), uuid)
         except CannotStore as problem:
             return self._refuse(_UNAVAILABLE, str(problem), uuid)
@@ -129,7 +133,7 @@ class Receiver:
 
     async def _read(self, request: Request, headers: Mapping[str, str], uuid: str) -> Incoming:
         """The delivery, verified and understood. Raises Refused."""
-        server = str(request.path_params.get("server", DEFAULT_SERVER))
+        server = _server_of(request)
         text = await _signed_text(request, headers, self._keys_of(server))
         bot = await self._bot(server)
         event_type = payloads.event_type_of(headers)
@@ -200,6 +204,10 @@ class Bots:
 def _headers_of(request: Request) -> dict[str, str]:
     """The headers by lower-case name, the first where one is repeated: Starlette searches a list at every look."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
+
+
+def _server_of(request: Request) -> str:
+    return str(request.path_params.get("server", DEFAULT_SERVER))
 
 
 async def _signed_text(request: Request, headers: Mapping[str, str], keys: Sequence[bytes]) -> bytes:

@@ -209,11 +209,11 @@ def test_a_set_that_was_replaced_arrives_empty_and_still_means_look() -> None:
 
 def test_the_reason_for_ignoring_is_a_sentence() -> None:
     assert event_of("issue_comment-deleted") == Ignored(
-        "Kugetsu does not act on issue_comment events with the action deleted"
+        "Kugetsu does not act on issue_comment events with the action deleted", "acme/widgets"
     )
-    assert event_of("push") == Ignored("Kugetsu does not act on push events")
-    assert event_of("push-test-delivery") == Ignored("this is a test delivery: the webhook works")
-    assert event_of("issues-opened") == Ignored("a new issue without labels asks for nothing")
+    assert event_of("push") == Ignored("Kugetsu does not act on push events", "acme/widgets")
+    assert event_of("push-test-delivery") == Ignored("this is a test delivery: the webhook works", "acme/widgets")
+    assert event_of("issues-opened") == Ignored("a new issue without labels asks for nothing", "acme/widgets")
 
 
 def test_a_reason_repeats_nothing_odd() -> None:

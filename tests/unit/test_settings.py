@@ -40,6 +40,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         "webhook_secret": (),
         "admin_token": None,
         "repos": ("*",),
+        "webhooks": "auto",
         "allow_users": frozenset(),
         "max_concurrent_agents": 3,
         "max_agents_per_repo": None,

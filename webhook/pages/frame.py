@@ -53,6 +53,7 @@ class Entry(NamedTuple):
 MENU = (
     Entry("status", "/admin", "Status"),
     Entry("jobs", "/admin/jobs", "Jobs"),
+    Entry("charts", "/admin/charts", "Charts"),
     Entry("deliveries", "/admin/deliveries", "Deliveries"),
 )
 

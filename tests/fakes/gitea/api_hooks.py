@@ -1,4 +1,4 @@
-"""API: webhooks of repositories and organisations (facts, section 7)."""
+"""API: webhooks of repositories, organisations and the server (facts, section 7)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from tests.fakes.gitea.api_repos import R
 from tests.fakes.gitea.forge import NOBODY
 from tests.fakes.gitea.gitrepo import Commit
 from tests.fakes.gitea.pushes import Push
-from tests.fakes.gitea.state import Hook, Repo, User
+from tests.fakes.gitea.state import Hook, Repo, Target, User
 from tests.fakes.gitea.webhooks import expand_events, payload_text
 
 ADMIN = "user should be an owner or a collaborator with admin write of a repository"
@@ -16,7 +16,11 @@ TYPES = ("gitea", "gogs", "slack", "discord", "dingtalk", "telegram", "msteams",
 
 
 def _hooks(call: Call) -> list[Hook]:
-    """The hooks of the path's repository or organisation, for those who administrate it; 403."""
+    """The hooks of the path's repository or organisation, or of the server, for those who administrate it; 403."""
+    if "repo" not in call.args and "org" not in call.args:
+        if not call.user.is_admin:
+            raise ApiError(403, "user should be the site admin")
+        return call.forge.state.admin_hooks
     if "org" not in call.args:
         if not call.may("admin"):
             raise ApiError(403, ADMIN)
@@ -40,6 +44,13 @@ def list_hooks(call: Call) -> Answer:
     return call.paged(_hooks(call), call.forge.shapes.hook, link=False)
 
 
+def list_admin_hooks(call: Call) -> Answer:
+    """Those of one type, the system's unless said; versions before 1.23, and Forgejo, know no types here."""
+    wanted = call.request.query.get("type", "system") if call.forge.dialect.gitea(23) else "system"
+    kept = [hook for hook in _hooks(call) if wanted in ("all", hook.target)]
+    return call.paged(kept, call.forge.shapes.hook, link=False)
+
+
 def get_hook(call: Call) -> Answer:
     return Answer(200, call.forge.shapes.hook(_one(call)))
 
@@ -53,12 +64,21 @@ def create_hook(call: Call) -> Answer:
         raise ApiError(422, f"Invalid hook type: {kind}")
     state = call.forge.state
     hook = Hook(state.next_id("hook"), "", str(config.get("secret", "")), (), state.now(), state.now(), type=kind)
-    hook.target = "organization" if "org" in call.args else "repository"
+    hook.target = _target(call, config)
     _configure(hook, config, required=True)
     _replace(call, hook)
     hooks.append(hook)
     state.touch()
     return Answer(201, call.forge.shapes.hook(hook))
+
+
+def _target(call: Call, config: Mapping[str, Any]) -> Target:
+    """Whose hook it is. Without the word in its config, one of the server is copied into new repositories."""
+    if "repo" in call.args:
+        return "repository"
+    if "org" in call.args:
+        return "organization"
+    return "system" if config.get("is_system_webhook") == "true" else "default"
 
 
 def edit_hook(call: Call) -> Answer:
@@ -96,10 +116,14 @@ def delete_hook(call: Call) -> Answer:
 
 
 def try_hook(call: Call) -> Answer:
-    """A synthetic push. Gitea up to 1.27.0 sends nothing, but says well, when the hook does not want pushes."""
+    """A synthetic push; 404 where there is no commit (seen on 1.26.3). Gitea up to 1.27.0 sends nothing, but says well,
+    when the hook does not want pushes.
+    """
     hook, repo, forge = _one(call), call.repo, call.forge
     sha = repo.branch(repo.default_branch)
-    if sha and (forge.dialect.forgejo or "push" in hook.events):
+    if not sha:
+        raise missing()
+    if forge.dialect.forgejo or "push" in hook.events:
         commit = repo.git.commits(sha, limit=1)[0]
         payload = _test_push(call, repo, call.user, commit)
         forge.webhooks.send(hook, "push", payload)
@@ -132,4 +156,6 @@ ROUTES = (
     *_routes(R, "repository"),
     Route("POST", f"{R}/hooks/{{id}}/tests", try_hook, "repository", query="ref"),
     *_routes("/orgs/{org}", "organization"),
+    Route("GET", "/admin/hooks", list_admin_hooks, "admin", query="type"),
+    *_routes("/admin", "admin")[1:],
 )

@@ -16,6 +16,10 @@ Level = Literal["none", "read", "write", "admin", "owner"]
 Standing = Literal["read", "write", "admin", "team-write"]
 
 
+Target = Literal["repository", "organization", "system", "default"]
+"""Whose a webhook is: the server has those that hear everything, and those that it copies into new repositories."""
+
+
 class NotThere(LookupError):
     """Nothing of that name or number is on this Gitea."""
 
@@ -166,7 +170,7 @@ class Hook:
     branch_filter: str = "*"
     authorization_header: str = ""
     name: str = ""
-    target: Literal["repository", "organization"] = "repository"
+    target: Target = "repository"
 
 
 @dataclass(eq=False)
@@ -224,6 +228,7 @@ class State:
         self.tokens: dict[str, Token] = {}
         self.repos: dict[str, Repo] = {}
         self.org_hooks: dict[str, list[Hook]] = defaultdict(list)
+        self.admin_hooks: list[Hook] = []
         self.org_labels: dict[str, list[Label]] = defaultdict(list)
         self._ids: dict[str, Iterator[int]] = defaultdict(lambda: itertools.count(1))
         # Issue ids and issue numbers must not look alike: mixing them up is a common mistake.

@@ -153,8 +153,9 @@ class Webhooks:
             thread.join(TIMEOUT * 2)
 
     def emit(self, repo: Repo, event_type: str, payload: Json, *, branch: str = "") -> None:
-        """Announces one event to every hook of the repository and of its owner that wants it."""
-        hooks = [*repo.hooks, *self.state.org_hooks[repo.owner.login.lower()]]
+        """Announces one event to every hook of the repository, of its owner and of the server that wants it."""
+        hooks = [*repo.hooks, *self.state.org_hooks[repo.owner.login.lower()], *self.state.admin_hooks]
+        hooks = [hook for hook in hooks if hook.target != "default"]
         wanted = [hook for hook in hooks if _wants(hook, event_type, branch)]
         if wanted:
             text = payload_text(payload, self.dialect)

@@ -1,0 +1,155 @@
+"""The desk's care for webhooks: it lists what the bot sees, and keeps each webhook of ours as it should be.
+
+Nothing is asked of Gitea by the HTTP side; what somebody wants stands in the table `hook`, and so does what was seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.desk import pause_after
+from jobs.gitea import LABELS, GiteaError, GiteaMissing, GiteaRefused
+from jobs.hook_making import Maker
+from jobs.queue import Lane
+from jobs.repofile import PATH
+from jobs.servers import Forge
+from jobs.wiring import Wiring
+from models import hooks
+from models.hooks import SERVER, HookState
+from models.repofile import RepoFileWrong, parse
+from models.settings import allowed_by_name, repo_allowed
+from models.tables import Hook
+from models.wire import Permissions, Repository
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 120.0
+LIST_SECONDS = 300.0
+"""How often a server is asked which repositories there are."""
+
+LOOK_SECONDS = 900.0
+"""How often each repository's webhook is looked at while nobody asks."""
+
+TEST_SECONDS = 5.0
+"""How long a test delivery may take: Gitea gives it five seconds, once it is its turn."""
+
+
+class HookCare:
+    """Sees to the webhooks; `look` is what a ring calls."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._settings = wiring.settings
+        self._on = wiring.settings.webhooks != "off"
+
+    def start(self) -> None:
+        """A worker begins."""
+        if self._on:
+            hooks.start(self._wiring.db, self._wiring.forges.names)
+
+    def any_due(self) -> bool:
+        """Whether there is something to see to."""
+        return self._on and hooks.any_due(self._wiring.db, self._wiring.forges.names, now=self._wiring.clock())
+
+    def look(self) -> bool:
+        """See to the next place that is due; False where none is."""
+        row = self._take() if self._on else None
+        if row is not None:
+            self._see_to(row)
+        return row is not None
+
+    def _take(self) -> Hook | None:
+        now = self._wiring.clock()
+        return hooks.take(self._wiring.db, self._wiring.forges.names, now=now, lease=LEASE_SECONDS)
+
+    def _see_to(self, row: Hook) -> None:
+        forge = self._wiring.forges[row.server]
+        try:
+            if row.place == SERVER:
+                self._list(forge, row)
+            else:
+                self._look_at(forge, row)
+        except GiteaError as error:
+            log.warning("%s %s: the webhook could not be looked at: %s", row.server, row.place or "(server)", error)
+            due = self._wiring.clock() + pause_after(row.failures)
+            hooks.put_off(self._wiring.db, row, problem=str(error), due_at=due)
+
+    # The server: which repositories there are, and whether one webhook does for several
+
+    def _list(self, forge: Forge, row: Hook) -> None:
+        """First the webhooks that serve many repositories, then the list of those: a repository's own webhook is made
+        only where no wider one tells of it.
+        """
+        found = self._visible(forge)
+        maker = Maker(self._wiring, forge)
+        whole = maker.wide(SERVER)
+        wide = {} if whole else {owner: maker.wide(owner) for owner in sorted({_owner(name) for name in found})}
+        places = {name: self._columns(repo, _by(whole, wide, name)) for name, repo in found.items()}
+        now = self._wiring.clock()
+        hooks.listed(self._wiring.db, forge.name, places, now=now)
+        if row.looked_at == 0.0 or row.due_at == 0.0:
+            hooks.all_due(self._wiring.db, forge.name, now=now)
+        hooks.seen(self._wiring.db, row, due_at=now + LIST_SECONDS, looked_at=now)
+        self._wiring.bells.ring(Lane.DESK)
+
+    def _visible(self, forge: Forge) -> dict[str, Repository]:
+        """By name: what the bot owns or works in, and what the settings name by its name."""
+        found = {repo.full_name: repo for repo in forge.gitea.pages(Repository, "/user/repos")}
+        known = {name.lower() for name in found}
+        for name in allowed_by_name(self._settings.repos):
+            if name.lower() not in known:
+                try:
+                    repo = forge.gitea.repo(name)
+                except (GiteaMissing, GiteaRefused):
+                    continue
+                found[repo.full_name] = repo
+        return found
+
+    def _columns(self, repo: Repository, by: str | None) -> dict[str, Any]:
+        allowed = repo_allowed(self._settings.repos, repo.full_name)
+        return {"allowed": allowed, "rights": _rights(repo), "archived": repo.archived, "by": by}
+
+    # A repository
+
+    def _look_at(self, forge: Forge, row: Hook) -> None:
+        maker = Maker(self._wiring, forge)
+        if row.archived or (not row.allowed and row.hook_id is None):
+            found: dict[str, Any] = {"state": HookState.UNKNOWN, "problem": ""}
+        else:
+            found = maker.see_to(row)
+        found |= self._belongings(forge, row)
+        now = self._wiring.clock()
+        due = now + (TEST_SECONDS if found.get("tested_at") == now else LOOK_SECONDS)
+        hooks.seen(self._wiring.db, row, due_at=due, looked_at=now, **found)
+
+    def _belongings(self, forge: Forge, row: Hook) -> dict[str, str]:
+        """What else a repository should have: our labels, and a file that can be read."""
+        names = {label.name for label in forge.gitea.repo_labels(row.place)}
+        missing = [spec.name for spec in LABELS if spec.name not in names]
+        return {"labels_missing": ", ".join(missing), "file_problem": _file_problem(forge, row.place)}
+
+
+def _file_problem(forge: Forge, repo: str) -> str:
+    try:
+        parse((forge.gitea.file(repo, PATH) or b"").decode(errors="replace"))
+    except RepoFileWrong as wrong:
+        return str(wrong)
+    return ""
+
+
+def _owner(repo: str) -> str:
+    return repo.partition("/")[0]
+
+
+def _by(whole: bool, wide: Mapping[str, bool], repo: str) -> str | None:
+    """The wider place whose webhook tells of this repository, or None."""
+    if whole:
+        return SERVER
+    return _owner(repo) if wide[_owner(repo)] else None
+
+
+def _rights(repo: Repository) -> str:
+    may = repo.permissions or Permissions()
+    return "admin" if may.admin else "write" if may.push else "read"

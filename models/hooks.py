@@ -1,0 +1,248 @@
+"""Where webhooks of ours are and should be: the rows that the desk sees to, and that people ask about.
+
+A place is "OWNER/REPO", "OWNER" for an organisation, or "" for the whole server. The HTTP side never calls Gitea: it
+says here what somebody wants and reads what a worker last saw.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from peewee import Case, Database, Expression, fn
+
+from models.settings import DEFAULT_SERVER, Server, Settings
+from models.tables import Delivery, Hook, Refusal
+
+SERVER = ""
+"""The place that is the whole server."""
+
+
+TARGET_HEADER = "x-gitea-hook-installation-target-type"
+MOST_READ = 1000
+"""Deliveries looked through for those of wider webhooks."""
+
+
+class HookState(StrEnum):
+    """What is wrong with the webhook of a place; names are stored."""
+
+    UNKNOWN = "unknown"
+    FINE = "fine"
+    MISSING = "missing"
+    ADDRESS = "wrong address"
+    EVENTS = "wrong events"
+    INACTIVE = "inactive"
+    SECRET = "wrong secret"  # noqa: S105 - a name
+    FAILING = "failing"
+    REFUSED = "refused"
+    REMOVED = "removed"
+
+
+def address_of(settings: Settings, server: str) -> str:
+    """Where the webhooks of this server go."""
+    return f"{settings.public_url}/webhook" + ("" if server == DEFAULT_SERVER else f"/{server}")
+
+
+def why_unreachable(settings: Settings, server: Server) -> str:
+    """Why Gitea cannot find us at our address, whatever else is right; "" where it may."""
+    ours, theirs = urlsplit(settings.public_url).hostname or "", urlsplit(server.url).hostname or ""
+    if is_loopback(ours) and not is_loopback(theirs):
+        return (
+            f"the address of Kugetsu is {settings.public_url}, which on Gitea's machine is Gitea's machine:"
+            " set KUGETSU_PUBLIC_URL"
+        )
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is of the machine that asks."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_private(host: str) -> bool:
+    """Whether this is an address of a network of one's own; a name is not looked up."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+def allows_all_of(patterns: Sequence[str], owner: str) -> bool:
+    """Whether every repository of `owner` may be worked on, also those that are not there yet; "": of every owner."""
+    sides = [(pattern.removeprefix("!"), pattern.startswith("!")) for pattern in patterns]
+    whole = any(_takes_all(text, owner) for text, out in sides if not out)
+    return whole and not any(out and _touches(text, owner) for text, out in sides)
+
+
+def _takes_all(pattern: str, owner: str) -> bool:
+    side, _, name = pattern.partition("/")
+    if pattern in {"*", "*/*"}:
+        return True
+    return bool(owner) and name == "*" and fnmatch.fnmatchcase(owner.lower(), side.lower())
+
+
+def _touches(pattern: str, owner: str) -> bool:
+    side = pattern.partition("/")[0].lower()
+    return not owner or pattern == "*" or fnmatch.fnmatchcase(owner.lower(), side)
+
+
+def start(db: Database, servers: Collection[str]) -> None:
+    """A worker starts: what it was told may have changed, so all of these servers' webhooks are looked at anew."""
+    for name in servers:
+        _ensure(db, name, SERVER)
+    Hook.update(due_at=0.0).where(Hook.place == SERVER).execute(db)
+
+
+def take(db: Database, servers: Collection[str], *, now: float, lease: float) -> Hook | None:
+    """The next place to look at, or None; nobody else gets it for `lease` seconds. Servers come first: what is done for
+    all of one decides what is left to do for a repository.
+    """
+    row: Hook | None = Hook.select().where(_due(servers, now)).order_by(Hook.place != SERVER, Hook.due_at).first(db)
+    if row is None:
+        return None
+    mine = (Hook.id == row.id) & (Hook.due_at == row.due_at)
+    return row if Hook.update(due_at=now + lease).where(mine).execute(db) else None
+
+
+def any_due(db: Database, servers: Collection[str], *, now: float) -> bool:
+    """Whether there is a place to look at."""
+    return bool(Hook.select().where(_due(servers, now)).exists(db))
+
+
+def _due(servers: Collection[str], now: float) -> Expression:
+    """Organisations are seen to with their server."""
+    theirs = Hook.place == SERVER
+    repos = Hook.place.contains("/")
+    due: Expression = (Hook.due_at <= now) & Hook.server.in_(list(servers)) & (theirs | repos)
+    return due
+
+
+def row_of(db: Database, server: str, place: str) -> Hook | None:
+    """What is known of this place; letter case does not count."""
+    row: Hook | None = Hook.select().where((Hook.server == server) & (fn.LOWER(Hook.place) == place.lower())).first(db)
+    return row
+
+
+def named(db: Database, place: str) -> list[Hook]:
+    """The repositories of this name, on whichever server."""
+    return list(Hook.select().where(fn.LOWER(Hook.place) == place.lower()).order_by(Hook.server).execute(db))
+
+
+def ensure(db: Database, server: str, place: str) -> Hook:
+    """The row of this place, made where it is missing."""
+    _ensure(db, server, place)
+    row: Hook = Hook.select().where((Hook.server == server) & (Hook.place == place)).get(db)
+    return row
+
+
+def _ensure(db: Database, server: str, place: str) -> None:
+    row = Hook.insert(server=server, place=place)
+    row.on_conflict(action="NOTHING", conflict_target=[Hook.server, Hook.place]).execute(db)
+
+
+def listed(db: Database, server: str, repos: Mapping[str, Mapping[str, Any]], *, now: float) -> None:
+    """These are the repositories that the bot sees there, with columns of each; rows of others go. Those of which
+    something is news are due.
+    """
+    mine = (Hook.server == server) & (Hook.place.contains("/"))
+    with db.atomic():
+        known = {row.place: row for row in Hook.select().where(mine).execute(db)}
+        for place in known.keys() - repos.keys():
+            Hook.delete().where(Hook.id == known[place].id).execute(db)
+        for place, seen in repos.items():
+            row = known.get(place) or ensure(db, server, place)
+            if place not in known or any(getattr(row, name) != value for name, value in seen.items()):
+                Hook.update(due_at=min(row.due_at, now), **seen).where(Hook.id == row.id).execute(db)
+
+
+def all_due(db: Database, server: str, *, now: float) -> None:
+    """Look at every repository of this server again."""
+    mine = (Hook.server == server) & (Hook.place.contains("/")) & (Hook.due_at > now)
+    Hook.update(due_at=now).where(mine).execute(db)
+
+
+def ask(db: Database, row: Hook, wish: str, *, now: float) -> None:
+    """Somebody wants this place's webhook `made` (or mended), or `removed`."""
+    Hook.update(asked=Hook.asked + 1, wish=wish, due_at=now).where(Hook.id == row.id).execute(db)
+
+
+def seen(db: Database, row: Hook, *, due_at: float, **columns: Any) -> None:
+    """A look is over. What was asked meanwhile is seen to at once."""
+    Hook.update(answered=row.asked, failures=0, due_at=_unless_asked(row, due_at), **columns).where(
+        Hook.id == row.id
+    ).execute(db)
+
+
+def put_off(db: Database, row: Hook, *, problem: str, due_at: float) -> None:
+    """A look did not succeed; it is tried again at `due_at`."""
+    Hook.update(failures=Hook.failures + 1, problem=problem, due_at=_unless_asked(row, due_at)).where(
+        Hook.id == row.id
+    ).execute(db)
+
+
+def _unless_asked(row: Hook, due_at: float) -> Any:
+    return Case(None, [(Hook.asked == row.asked, due_at)], 0.0)
+
+
+def arrived_since(db: Database, server: str, repo: str, since: float) -> bool:
+    """Whether a webhook of this repository has come in since then, verified."""
+    mine = (Delivery.server == server) & (Delivery.repo == repo) & (Delivery.received_at >= since)
+    return bool(Delivery.select().where(mine & (Delivery.source == "webhook")).exists(db))
+
+
+def wide_heard(db: Database, server: str, since: float) -> frozenset[str]:
+    """The organisations ("" for the server) of whose own webhooks some came in since then: from 1.24 on Gitea says with
+    each delivery what kind of webhook it is of. Forgejo does not.
+    """
+    lately = (Delivery.server == server) & (Delivery.source == "webhook") & (Delivery.received_at >= since)
+    rows = Delivery.select(Delivery.repo, Delivery.headers).where(lately & (Delivery.repo != ""))
+    newest = rows.order_by(Delivery.received_at.desc()).limit(MOST_READ).tuples().execute(db)
+    return frozenset(place for repo, headers in newest if (place := _wide_place(repo, json.loads(headers))) is not None)
+
+
+def _wide_place(repo: str, headers: Mapping[str, str]) -> str | None:
+    match headers.get(TARGET_HEADER):
+        case "organization":
+            return str(repo.partition("/")[0])
+        case "system":
+            return SERVER
+        case _:
+            return None
+
+
+def refusal_since(db: Database, server: str, since: float) -> str:
+    """Why a webhook was turned away since then, in a sentence; "" where none was."""
+    mine = (Refusal.server == server) & (Refusal.at >= since)
+    return str(Refusal.select(Refusal.sentence).where(mine).order_by(Refusal.at.desc()).scalar(db) or "")
+
+
+def note_refusal(db: Database, server: str, status: int, sentence: str, *, now: float) -> None:
+    """A webhook was turned away."""
+    row = {"sentence": sentence, "at": now}
+    Refusal.insert(server=server, status=status, **row).on_conflict(
+        conflict_target=[Refusal.server, Refusal.status], update=row
+    ).execute(db)
+
+
+def repos(db: Database) -> list[Hook]:
+    """Every repository that the bot sees, by server and name."""
+    rows = Hook.select().where(Hook.place.contains("/")).order_by(Hook.server, Hook.place)
+    return list(rows.execute(db))
+
+
+def last_delivery(db: Database, server: str, repo: str) -> float | None:
+    """When this repository's last webhook came in."""
+    mine = (Delivery.server == server) & (Delivery.repo == repo) & (Delivery.source == "webhook")
+    row = Delivery.select(Delivery.received_at).where(mine).order_by(Delivery.received_at.desc()).limit(1)
+    value = row.scalar(db)
+    return None if value is None else float(value)

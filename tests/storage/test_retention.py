@@ -1,0 +1,186 @@
+"""Clearing up after the days of retention: what goes, what stays, and that its space is given back."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from peewee import SqliteDatabase
+
+from jobs import compacting
+from jobs.mirror import Mirror
+from jobs.retention import DAY, Retention
+from models import retention, store
+from models.intake import Ignore
+from models.store import Incoming
+from models.tables import Delivery, Heard, Job, Move
+from models.tables import Thread as ThreadRow
+from tests.fakes.git_remote import GitRemote
+from tests.fakes.gitea import FakeGitea
+from tests.fakes.workspaces import FILES, REPO, Thread
+from tests.storage.conftest import MakeWorld
+from tests.unit.storing import delivery, finish, new_store, queue, start
+from tests.world import World
+
+EIGHT_DAYS = 8 * DAY
+
+
+def clear_up(world: World, *, later: float) -> None:
+    """As the worker does it, so many seconds from now."""
+    worker = world.halves._worker
+    assert worker is not None
+    known = worker._retention
+    wiring = replace(known._wiring, clock=lambda: time.time() + later)
+    Retention(wiring, known._workspace).run()
+
+
+def done(world: World, title: str, what: str) -> int:
+    """An issue whose one job has ended."""
+    issue = world.issue(title, what)
+    world.label(issue, "kugetsu/code")
+    world.wait_for_result(issue)
+    return issue
+
+
+def test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed_work(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(tmp_path / "world")
+    closed = done(world, "Crash on empty input", "stub: write app.py fixed")
+    world.comment(closed, "/kugetsu status")
+    world.wait_until(lambda: len(world.said(closed)) == 3, "the answer")
+    still_open = done(world, "Another one", "stub: write other.py unpushed\nstub: exit 3")
+    world.close(closed)
+    world.wait_quiet()
+    world.comment(still_open, "/kugetsu help")  # the newest ask of all is kept for the sake of its number
+    world.wait_until(lambda: len(world.said(still_open)) == 3, "the answer")
+    world.wait_quiet()
+    asked = [
+        sent for sent in fake.deliveries if sent.event == "issue_comment" and "/kugetsu status" in sent.text.decode()
+    ]
+
+    clear_up(world, later=0.0)
+    assert (len(world.places()), len(world.jobs())) == (2, 2), "nothing is old yet"
+    clear_up(world, later=EIGHT_DAYS)
+
+    (job,) = world.jobs()
+    with world.database() as db:
+        (thread,) = ThreadRow.select().execute(db)
+        assert (thread.issue, job.thread_id) == (still_open, thread.id)
+        assert Delivery.select().count(db) == 0
+        assert {row.job_id for row in Move.select().execute(db)} == {job.id}
+        assert Heard.select().count(db) >= 2
+    (place,) = world.places()
+    assert (place / "tree/other.py").read_text() == "unpushed"
+    assert [path.name for path in (world.home / "jobs").iterdir() if path.name != str(job.id)] == []
+    mirror = Mirror(world.home / "repos/gitea/acme/widgets.git")
+    assert mirror.refs("refs/kugetsu/sealed/1") == {}
+
+    fake.redeliver(asked[0])
+    world.wait_quiet()
+    assert len(world.said(closed)) == 3, "what was said and is forgotten was heard again"
+    with world.database() as db:
+        Heard.delete().execute(db)
+    fake.redeliver(asked[0])
+    world.wait_until(lambda: len(world.said(closed)) == 4, "without the keys it is: this shows that they are needed")
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[SqliteDatabase]:
+    database = new_store(tmp_path, durable=False)
+    with database.connection_context():
+        yield database
+
+
+def fill(db: SqliteDatabase, count: int, *, received_at: float) -> None:
+    body = "x" * 20_000
+    items = [Incoming(delivery(body=body, received_at=received_at), Ignore("no")) for _ in range(count)]
+    store.accept_many(db, items)
+
+
+def test_old_deliveries_go_and_the_file_gets_smaller(db: SqliteDatabase, tmp_path: Path) -> None:
+    fill(db, 450, received_at=1.0)
+    fill(db, 5, received_at=100.0)
+    db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[no-untyped-call]
+    before = (tmp_path / "kugetsu.db").stat().st_size
+    counts = []
+    while count := retention.drop_deliveries(db, before=50.0):
+        counts.append(count)
+    assert (counts, Delivery.select().count(db)) == ([200, 200, 50], 5)
+    given = retention.give_back(db, idle=False, room=10**12)
+    after = (tmp_path / "kugetsu.db").stat().st_size
+    assert given == before - after
+    assert after < before // 10
+    assert db.pragma("integrity_check") == "ok"
+
+
+def test_the_file_of_an_older_version_is_written_anew_once_and_only_while_all_is_idle(tmp_path: Path) -> None:
+    old = SqliteDatabase(str(tmp_path / "kugetsu.db"), pragmas={"journal_mode": "wal"})
+    old.execute_sql("CREATE TABLE something (x)")  # type: ignore[no-untyped-call]
+    old.close()
+    db = new_store(tmp_path, durable=False)
+    with db.connection_context():
+        fill(db, 450, received_at=1.0)
+        while retention.drop_deliveries(db, before=50.0):
+            pass
+        assert retention.give_back(db, idle=False, room=10**12) == 0
+        assert retention.give_back(db, idle=True, room=1000) == 0, "there would be no room for the copy"
+        assert retention.give_back(db, idle=True, room=10**12) > 5_000_000
+        fill(db, 450, received_at=1.0)
+        while retention.drop_deliveries(db, before=50.0):
+            pass
+        assert retention.give_back(db, idle=False, room=10**12) > 5_000_000
+
+
+def test_the_newest_job_stays_so_that_its_number_is_never_given_again(db: SqliteDatabase) -> None:
+    first, second = queue(db, issue=1), queue(db, issue=2)
+    for _ in range(2):
+        assert finish(db, start(db))
+    Job.update(state="done").execute(db)
+    ThreadRow.update(desk_seen=ThreadRow.desk_wanted, look_seen=ThreadRow.look_wanted, updated_at=1.0).execute(db)
+    assert retention.quiet_threads(db, before=100.0) == [first.thread_id]
+    assert not retention.forget_thread(db, second.thread_id, before=100.0)
+    assert retention.forget_thread(db, first.thread_id, before=100.0)
+    assert queue(db, issue=3).id == second.id + 1
+    assert Heard.select().count(db) == 1
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[GitRemote]:
+    with GitRemote(tmp_path / "server") as server:
+        server.create(REPO, FILES)
+        yield server
+
+
+@pytest.mark.parametrize("keep_all", [True, False])
+def test_what_a_place_borrows_stays_when_its_mirror_is_packed_anew(
+    remote: GitRemote, tmp_path: Path, *, keep_all: bool
+) -> None:
+    """With the care left out, the same packing breaks the place: so the test can fail."""
+    thread = Thread(remote, tmp_path / "home")
+    made = thread.deliver({"app.py": "print(2)\n"})
+    compacting.drop_refs(thread.mirror, thread.target, [1])
+    with Mirror(thread.mirror).held() as held:
+        held.set_ref(f"refs/heads/{thread.branch}", None)
+        held.repack(keep_all=keep_all, deadline=60.0)
+    assert Mirror(thread.mirror).has(made.head_sha) is keep_all
+
+
+def test_a_mirror_is_packed_when_untidy_and_goes_when_nobody_needs_it(
+    remote: GitRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compacting, "MOST_LOOSE", 0)
+    thread = Thread(remote, tmp_path / "home")
+    made = thread.deliver({"app.py": "print(2)\n"})
+    places = tmp_path / "home/worktrees"
+    compacting.compact(thread.mirror, places, wanted=True)
+    assert len(list(thread.mirror.glob("objects/pack/*.pack"))) == 1
+    assert not list(thread.mirror.glob("objects/??/*"))
+    assert thread.agent_git("rev-parse", "HEAD") == made.head_sha
+    compacting.compact(thread.mirror, places, wanted=False)
+    assert thread.mirror.is_dir(), "its place still borrows from it"
+    thread.workspace.forget(thread.place)
+    compacting.compact(thread.mirror, places, wanted=False)
+    assert not thread.mirror.exists()
+    assert thread.open().new

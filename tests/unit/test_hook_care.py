@@ -1,0 +1,378 @@
+"""Webhooks are made by themselves, kept right, never doubled, and taken away on request."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.hook_care import LIST_SECONDS, LOOK_SECONDS, TEST_SECONDS
+from models import hooks
+from tests.fakes.gitea.places import BOT_SCOPES
+from tests.unit.hook_stage import BOT, REPO, SECRET, Service, Stage, staged
+
+LATER = LOOK_SECONDS + 1
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with staged(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def service(stage: Stage) -> Iterator[Service]:
+    """A service that has begun."""
+    with stage.service() as made:
+        made.begin()
+        yield made
+
+
+def test_a_webhook_makes_itself_with_the_labels_and_a_test_delivery_comes_in(stage: Stage, service: Service) -> None:
+    (hook,) = stage.hooks()
+    assert (hook.url, hook.secret, hook.active, hook.content_type) == (stage.address, SECRET, True, "json")
+    assert {"issue_label", "issue_comment", "pull_request_review_rejected", "push"} <= set(hook.events)
+    assert "kugetsu/code" in stage.gitea.label_names(REPO)
+
+    assert [delivery.event_type for delivery in service.site.stored()] == ["push"]
+    seen = service.repos()[REPO]
+    assert seen["webhook"]["state"] == "fine"
+    assert seen["webhook"]["last_delivery"] == "2026-07-01T10:00:00Z"
+    assert seen["labels"] == {"missing": []}
+    service.look(TEST_SECONDS)
+    assert (service.row().tested_at, service.state()) == (None, "fine")
+
+
+def test_a_webhook_that_is_right_is_left_alone(stage: Stage, service: Service) -> None:
+    asked = len([seen for seen in stage.gitea.requests if seen.method != "GET"])
+    service.look(TEST_SECONDS)
+    service.look(LATER)
+    service.begin()
+    assert len([seen for seen in stage.gitea.requests if seen.method != "GET"]) == asked
+    assert len(stage.hooks()) == 1
+
+
+@pytest.mark.parametrize("fault", ["address", "events", "inactive", "deleted"])
+def test_it_is_kept_right(stage: Stage, service: Service, fault: str) -> None:
+    service.look(TEST_SECONDS)
+    (hook,) = stage.hooks()
+    if fault == "address":
+        hook.url = "http://127.0.0.1:9/webhook"
+    elif fault == "events":
+        hook.events = ("issues", "release")
+    elif fault == "inactive":
+        hook.active = False
+    else:
+        stage.hooks().clear()
+
+    service.look(LATER)
+
+    (mended,) = stage.hooks()
+    assert (mended.url, mended.active, mended.secret) == (stage.address, True, SECRET)
+    assert "issue_comment" in mended.events
+    assert ("release" in mended.events) == (fault == "events"), "what somebody else wants of it stays"
+    assert service.state() == "fine"
+
+
+def test_our_address_has_changed(stage: Stage, service: Service) -> None:
+    old = stage.hooks()[0].id
+    with stage.service(PUBLIC_URL="http://localhost:8420", PORT="0") as moved:
+        moved.begin()
+        (hook,) = stage.hooks()
+        assert (hook.id, hook.url) == (old, "http://localhost:8420/webhook")
+
+
+def test_the_secret_has_changed_so_another_one_is_made(stage: Stage, service: Service) -> None:
+    old = stage.hooks()[0].id
+    with stage.service(WEBHOOK_SECRET="a-new-one,a-secret-of-the-webhook", PORT="0") as rotating:
+        rotating.begin()
+        assert [hook.id for hook in stage.hooks()] == [old], "its secret is still good"
+    with stage.service(WEBHOOK_SECRET="a-new-one", PORT="0") as changed:
+        changed.begin()
+        (hook,) = stage.hooks()
+        assert (hook.secret, hook.id != old) == ("a-new-one", True)
+
+
+def test_other_peoples_webhooks_stay_as_they_are(stage: Stage) -> None:
+    theirs = stage.gitea.hook(REPO, "http://127.0.0.1:9/ci", "x", ["push"])
+    theirs.active = False
+    with stage.service() as service:
+        service.begin()
+        service.ask(remove=True)
+        service.look()
+    assert stage.hooks() == [theirs]
+    assert (theirs.url, theirs.events, theirs.active) == ("http://127.0.0.1:9/ci", ("push",), False)
+
+
+def test_one_made_by_hand_is_taken_on_and_not_doubled(stage: Stage) -> None:
+    made = stage.gitea.hook(REPO, f"{stage.address}/", SECRET, ["issues"])
+    with stage.service() as service:
+        service.begin()
+        assert stage.hooks() == [made]
+        assert "pull_request_comment" in made.events
+        assert made.secret == SECRET
+
+
+def test_one_under_another_address_is_not_doubled(stage: Stage) -> None:
+    """Somebody reaches us under a name that we do not know of."""
+    with stage.service(WEBHOOKS="manual") as service:
+        stage.gitea.hook(REPO, f"{stage.address}?by=proxy", SECRET)
+        stage.gitea.push(REPO, "main", {"a": "b"}, "ada")
+        stage.gitea.settle()
+    with stage.service() as service:
+        service.begin()
+        assert len(stage.hooks()) == 1
+        assert (service.state(), "another address" in service.problem()) == ("wrong address", True)
+        service.look(LATER)
+        assert len(stage.hooks()) == 1
+        service.ask()
+        service.look()
+        assert len(stage.hooks()) == 2, "on request one is made all the same"
+
+
+def test_it_is_taken_away_on_request_and_stays_away(stage: Stage, service: Service) -> None:
+    assert service.ask(remove=True) == 202
+    assert service.repos()[REPO]["webhook"]["pending"]
+    service.look()
+    assert (stage.hooks(), service.state()) == ([], "removed")
+    assert not service.repos()[REPO]["webhook"]["pending"]
+    service.look(LATER)
+    service.begin()
+    assert stage.hooks() == []
+    service.ask()
+    service.look()
+    assert (len(stage.hooks()), service.state()) == (1, "fine")
+
+
+def test_a_new_repository_of_an_allowed_pattern_is_found(stage: Stage) -> None:
+    with stage.service(REPOS="acme/*,!acme/secret") as service:
+        service.begin()
+        for name in ("acme/gadgets", "acme/secret", "other/thing"):
+            stage.gitea.repo(name, files={"a": "b"}, collaborators={BOT: "admin"})
+        service.look(LIST_SECONDS + 1)
+        found = {name: len(stage.hooks(name)) for name in service.repos()}
+        assert found == {REPO: 1, "acme/gadgets": 1, "acme/secret": 0, "other/thing": 0}
+        assert [name for name, seen in service.repos().items() if seen["allowed"]] == ["acme/gadgets", REPO]
+        assert service.ask("acme/secret") == 409
+        stage.gitea.delete_repo("acme/gadgets")
+        service.look(LIST_SECONDS + 1)
+        assert "acme/gadgets" not in service.repos()
+
+
+def test_what_is_no_longer_allowed_loses_its_webhook(stage: Stage, service: Service) -> None:
+    with stage.service(REPOS="other/*", PORT="0") as changed:
+        changed.begin()
+        assert stage.hooks() == []
+
+
+def test_without_the_right_it_says_so_and_goes_on(stage: Stage) -> None:
+    stage.gitea.repo("acme/gadgets", files={"a": "b"}, collaborators={BOT: "write"})
+    with stage.service() as service:
+        service.begin()
+        refused = service.repos()["acme/gadgets"]["webhook"]
+        assert refused["state"] == "refused"
+        assert "the bot has write access" in refused["problem"]
+        assert refused["cure"] == f"{stage.gitea.url}/acme/gadgets/settings/collaboration"
+        assert service.state() == "fine"
+
+
+def test_where_it_is_left_to_people_it_only_looks(stage: Stage) -> None:
+    with stage.service(WEBHOOKS="manual") as service:
+        service.begin()
+        assert (stage.hooks(), service.state()) == ([], "missing")
+        assert [seen.method for seen in stage.gitea.requests if seen.method != "GET"] == []
+        service.ask()
+        service.look()
+        (hook,) = stage.hooks()
+        hook.active = False
+        service.look(LATER)
+        assert (service.state(), hook.active) == ("inactive", False)
+    with stage.service(WEBHOOKS="off") as service:
+        asked = len(stage.gitea.requests)
+        service.begin()
+        assert len(stage.gitea.requests) == asked
+        assert service.ask() == 409
+
+
+@pytest.mark.parametrize(
+    ("gitea", "address", "reachable"),
+    [
+        ("https://git.example.com", "http://127.0.0.1:8420", False),
+        ("https://git.example.com", "http://localhost:8420", False),
+        ("https://git.example.com", "http://[::1]:8420", False),
+        ("https://git.example.com", "http://10.0.0.5:8420", True),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:8420", True),
+        ("http://localhost:3000", "http://127.0.0.1:8420", True),
+    ],
+)
+def test_an_address_that_on_giteas_machine_is_another_is_known(
+    stage: Stage, gitea: str, address: str, reachable: bool
+) -> None:
+    settings = stage.settings(PUBLIC_URL=address, GITEA_URL=gitea)
+    why = hooks.why_unreachable(settings, settings.servers["gitea"])
+    assert (why == "") == reachable
+    assert reachable or "set KUGETSU_PUBLIC_URL" in why
+
+
+def test_an_address_that_cannot_be_right_is_put_into_no_webhook(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "why_unreachable", lambda *_: "nobody finds us there")
+    with stage.service() as service:
+        service.begin()
+        service.ask()
+        service.look()
+        assert (stage.hooks(), service.state(), service.problem()) == ([], "missing", "nobody finds us there")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "owner", "all_of_it"),
+    [
+        (["*"], "acme", True),
+        (["*"], "", True),
+        (["acme/*"], "acme", True),
+        (["ACME/*"], "acme", True),
+        (["acme/*"], "", False),
+        (["ac*/*"], "acme", True),
+        (["acme/widgets"], "acme", False),
+        (["*", "!acme/secret"], "acme", False),
+        (["*", "!acme/secret"], "other", True),
+        (["*", "!acme/secret"], "", False),
+        (["!acme/secret"], "other", False),
+    ],
+)
+def test_what_the_settings_allow_as_a_whole(patterns: list[str], owner: str, all_of_it: bool) -> None:
+    assert hooks.allows_all_of(patterns, owner) is all_of_it
+
+
+def test_without_a_secret_none_is_made(stage: Stage) -> None:
+    with stage.service(WEBHOOK_SECRET="") as service:
+        service.begin()
+        assert (stage.hooks(), service.state()) == ([], "missing")
+        assert "KUGETSU_WEBHOOK_SECRET" in service.problem()
+
+
+def test_gitea_is_down_for_a_while(stage: Stage, service: Service) -> None:
+    stage.hooks().clear()
+    stage.gitea.down()
+    service.look(LATER)
+    stage.gitea.up()
+    service.look(LATER)
+    assert (len(stage.hooks()), service.state()) == (1, "fine")
+
+
+def test_a_test_delivery_that_gitea_will_not_send_is_seen(tmp_path: Path) -> None:
+    with staged(tmp_path, allowed_hosts="external") as stage, stage.service() as service:
+        service.begin()
+        service.look(TEST_SECONDS)
+        assert service.state() == "failing"
+        assert "ALLOWED_HOST_LIST = loopback" in service.problem()
+        assert service.repos()[REPO]["webhook"]["cure"].endswith(f"/settings/hooks/{stage.hooks()[0].id}")
+        stage.gitea.forge.webhooks.allowed_hosts = "*"
+        stage.gitea.push(REPO, "main", {"a": "b"}, "ada")
+        stage.gitea.settle()
+        service.look(LATER)
+        assert service.state() == "fine"
+
+
+def test_a_wrong_secret_is_seen_and_mended_on_request(stage: Stage) -> None:
+    stage.gitea.hook(REPO, stage.address, "typed wrong")
+    with stage.service(WEBHOOKS="manual") as service:
+        service.begin()
+        assert service.state() == "fine", "Gitea tells nobody the secret"
+        service.ask()
+        service.look()
+        service.look(TEST_SECONDS)
+        assert [hook.secret for hook in stage.hooks()] == [SECRET]
+        stage.hooks()[0].secret = "changed by hand"
+        service.ask()
+        service.look()
+        service.look(TEST_SECONDS)
+        assert service.state() == "failing"
+        assert "does not match" in service.problem()
+
+
+def test_a_repository_without_commits_cannot_be_tested_and_is_fine(stage: Stage) -> None:
+    stage.gitea.repo("acme/empty", collaborators={BOT: "admin"})
+    with stage.service() as service:
+        service.begin()
+        service.look(TEST_SECONDS)
+        assert (len(stage.hooks("acme/empty")), service.state("acme/empty")) == (1, "fine")
+
+
+def test_the_labels_and_the_file_are_looked_at(stage: Stage) -> None:
+    stage.gitea.push(REPO, "main", {".kugetsu.toml": "timeout = 'soon'\n"}, "ada")
+    with stage.service(WEBHOOKS="manual") as service:
+        service.begin()
+        seen = service.repos()[REPO]
+        assert "kugetsu/code" in seen["labels"]["missing"]
+        assert (seen["file"]["valid"], "timeout" in seen["file"]["problem"]) == (False, True)
+
+
+ORG_SCOPES = (*BOT_SCOPES, "write:organization")
+
+
+def test_one_webhook_of_the_organisation_does_for_all_its_repositories(tmp_path: Path) -> None:
+    with staged(tmp_path, scopes=ORG_SCOPES) as stage:
+        with stage.service() as service:
+            service.begin()
+            assert len(stage.hooks()) == 1, "the bot owns no organisation yet"
+        stage.gitea.org("acme", owners=[BOT])
+        stage.gitea.repo("acme/gadgets", files={"a": "b"})
+        stage.gitea.repo("bert/own", files={"a": "b"}, collaborators={BOT: "admin"})
+        with stage.service() as service:
+            service.begin()
+            (hook,) = stage.gitea.forge.state.org_hooks["acme"]
+            assert (hook.url, hook.secret, hook.active) == (stage.address, SECRET, True)
+            assert [len(stage.hooks(name)) for name in (REPO, "acme/gadgets", "bert/own")] == [0, 0, 1]
+            assert service.repos()[REPO]["webhook"]["of"] == "organization"
+            stage.gitea.push("acme/gadgets", "main", {"a": "c"}, BOT)
+            stage.gitea.settle()
+            assert [row.repo for row in service.site.stored() if row.event_type == "push"][-1] == "acme/gadgets"
+            assert service.ask(remove=True) == 409
+        with stage.service(REPOS="*,!acme/secret") as service:
+            service.begin()
+            assert stage.gitea.forge.state.org_hooks["acme"] == [], "it would tell of what may not be told of"
+            assert [len(stage.hooks(name)) for name in (REPO, "acme/gadgets", "bert/own")] == [1, 1, 1]
+
+
+def test_one_webhook_of_the_server_does_for_everything(tmp_path: Path) -> None:
+    with staged(tmp_path, scopes=("all",)) as stage:
+        stage.gitea.user(BOT).is_admin = True
+        theirs = stage.gitea.hook("acme", "http://127.0.0.1:9/ci", "x", ["push"])
+        with stage.service() as service:
+            service.begin()
+            (hook,) = stage.gitea.forge.state.admin_hooks
+            assert (hook.target, hook.url) == ("system", stage.address)
+            assert (stage.hooks(), stage.gitea.forge.state.org_hooks["acme"]) == ([], [theirs])
+            service.look(LATER)
+            assert len(stage.gitea.forge.state.admin_hooks) == 1
+
+
+def test_a_wider_webhook_that_the_bot_may_not_see_is_known_by_its_deliveries(stage: Stage) -> None:
+    stage.gitea.hook("acme", stage.address, SECRET)
+    with stage.service(WEBHOOKS="manual") as service:
+        stage.gitea.push(REPO, "main", {"a": "b"}, "ada")
+        stage.gitea.settle()
+    with stage.service() as service:
+        service.begin()
+        assert (stage.hooks(), service.state()) == ([], "fine")
+        assert service.repos()[REPO]["webhook"]["of"] == "organization"
+
+
+def test_a_repository_nobody_knows_cannot_be_asked_for(service: Service) -> None:
+    assert service.ask("acme/nowhere") == 404
+    assert service.site.client.post(f"/admin/repos/{REPO}/webhook", json={"rm": 1}).status_code == 400
+
+
+@pytest.mark.parametrize("version", ["1.22.6", "1.27.0"])
+def test_other_versions_too(tmp_path: Path, version: str) -> None:
+    with staged(tmp_path, version=version, scopes=("all",)) as stage, stage.service() as service:
+        service.begin()
+        service.look(LATER)
+        service.look(LATER)
+        assert (len(stage.hooks()), service.state()) == (1, "fine")
+
+
+def test_forgejo_too(tmp_path: Path) -> None:
+    with staged(tmp_path, flavour="forgejo") as stage, stage.service() as service:
+        service.begin()
+        service.look(LATER)
+        assert (len(stage.hooks()), service.state()) == (1, "fine")

@@ -1,0 +1,121 @@
+"""The repositories as JSON, and their webhooks on request: GET /admin/repos, POST /admin/repos/OWNER/REPO/webhook.
+
+Gitea is not asked here: the table holds what a worker last saw, and what somebody wants for it to see to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from peewee import Database
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from models import hooks
+from models.settings import Settings
+from models.tables import Hook
+from webhook.door import Done, Door, Problem, Visit
+from webhook.status import rfc3339
+
+Json = dict[str, Any]
+
+
+class Switch(msgspec.Struct, forbid_unknown_fields=True):
+    """What is wanted of a webhook: made or mended, or else removed. `server` where the name alone is not clear."""
+
+    server: str = ""
+    remove: bool = False
+
+
+class Repos:
+    """The addresses below /admin/repos. `ring` is the bell of the desk."""
+
+    def __init__(self, settings: Settings, door: Door, ring: Callable[[], None]) -> None:
+        self._settings = settings
+        self._door = door
+        self._ring = ring
+
+    async def list(self, request: Request) -> Response:
+        """GET /admin/repos: every repository that the bot sees, with its webhook, labels and file."""
+        return await self._door.get(self._list)(request)
+
+    async def webhook(self, request: Request) -> Response:
+        """POST /admin/repos/OWNER/REPO/webhook: a worker makes it or mends it, or, {"remove": true}, takes it away."""
+        return await self._door.post(Switch, self._switch)(request)
+
+    def _list(self, visit: Visit) -> Response:
+        settings = self._settings
+        rows = [row for row in hooks.repos(visit.database) if visit.viewer.may_see(row.server, row.place)]
+        return JSONResponse(
+            {
+                "webhooks": settings.webhooks,
+                "addresses": {name: hooks.address_of(settings, name) for name in settings.servers},
+                "repos": [repo_as_json(visit.database, settings, row) for row in rows],
+            }
+        )
+
+    def _switch(self, visit: Visit, said: Switch) -> Done:
+        row = self._wanted(visit, said)
+        hooks.ask(visit.database, row, "removed" if said.remove else "made", now=visit.now)
+        self._ring()
+        what = "to be removed" if said.remove else "to be made right"
+        told = {"server": row.server, "repo": row.place, "webhook": what}
+        return Done(told, f"The webhook of {row.place} is {what}.", 202)
+
+    def _wanted(self, visit: Visit, said: Switch) -> Hook:
+        """The repository, where this may be wanted of its webhook. Raises Problem."""
+        row = _named(visit, said.server)
+        if not visit.viewer.sees_all:
+            raise Problem(403, "only who sees all repositories may change webhooks here")
+        if self._settings.webhooks == "off":
+            raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
+        if not row.allowed and not said.remove:
+            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS")
+        if row.by is not None and said.remove:
+            whose = f"organisation {row.by}" if row.by else "whole server"
+            raise Problem(409, f"{row.place} has none of its own: that of the {whose} tells of it")
+        return row
+
+
+def repo_as_json(db: Database, settings: Settings, row: Hook) -> Json:
+    """One repository. Times are RFC 3339."""
+    server = settings.servers.get(row.server)
+    return {
+        "server": row.server,
+        "repo": row.place,
+        "url": f"{server.url}/{row.place}" if server else None,
+        "allowed": row.allowed,
+        "archived": row.archived,
+        "rights": row.rights,
+        "webhook": {
+            "state": row.state,
+            "problem": row.problem,
+            "cure": row.cure,
+            "of": _whose(row),
+            "pending": row.asked > row.answered,
+            "looked_at": rfc3339(row.looked_at),
+            "last_delivery": rfc3339(hooks.last_delivery(db, row.server, row.place)),
+        },
+        "labels": {"missing": row.labels_missing.split(", ") if row.labels_missing else []},
+        "file": {"valid": not row.file_problem, "problem": row.file_problem},
+    }
+
+
+def _whose(row: Hook) -> str:
+    if row.by is None:
+        return "repository"
+    return "organization" if row.by else "server"
+
+
+def _named(visit: Visit, server: str) -> Hook:
+    name = "{owner}/{repo}".format(**visit.request.path_params)
+    rows = [row for row in hooks.named(visit.database, name) if visit.viewer.may_see(row.server, row.place)]
+    found = [row for row in rows if server in ("", row.server)]
+    if not found:
+        raise Problem(404, f"the bot sees no repository {name}; one that is new is found within five minutes")
+    if len(found) > 1:
+        names = ", ".join(row.server for row in found)
+        raise Problem(409, f'{name} is on several servers; right would be {{"server": NAME}} with one of {names}')
+    return found[0]
