@@ -27,6 +27,7 @@ from jobs.place import Place
 from jobs.processes import Identity, carrying, descendants, sharing_lock
 from jobs.sandbox import SYSTEM_PATH, Sandbox
 from jobs.tail import Tail
+from jobs.watch import Limits
 
 _LAUNCH_SECONDS = 30.0
 _STRAYS_SECONDS = 30.0
@@ -48,16 +49,6 @@ class RunState(StrEnum):
     ENDED = "ended"
     LOST = "lost"
     """No result, and nobody who could still write one. Strays may hold the lock: see `end_strays`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds, and bytes of what the agent prints."""
-
-    wall: float
-    start: float
-    stall: float
-    output: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +102,8 @@ def _keeper_spec(spec: RunSpec) -> KeeperSpec:
         run_dir=str(spec.run_dir),
         lock=str(spec.lock),
         share_lock=sandbox.kind == "none",
-        wall=spec.limits.wall,
-        start=spec.limits.start,
-        stall=spec.limits.stall,
-        output=spec.limits.output,
+        sandboxed=sandbox.kind == "bwrap",
+        limits=spec.limits,
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs import agent, guidance, opencode, repofile
-from jobs.agent import LaunchFailed, Limits, RunSpec
+from jobs.agent import LaunchFailed, RunSpec
+from jobs.allowance import limits_of
 from jobs.briefing import brief
 from jobs.gateway.door import Door
 from jobs.gateway.doors import Doors
@@ -64,7 +65,7 @@ class Launching:
                 sandbox=self.sandbox,
                 lock=errand.lock,
                 run_dir=errand.run_dir,
-                limits=self._limits(terms),
+                limits=limits_of(wiring.settings, terms.timeout),
                 files={**opencode.files(given), **briefing.images},
                 read_only=[*opencode.read_only(given, self.program), mirror / "objects"],
                 hide=(wiring.settings.home.resolve(),),
@@ -109,12 +110,3 @@ class Launching:
             return self.doors.door()
         except ConfigBroken as error:
             raise LaunchFailed(f"{error}") from None
-
-    def _limits(self, terms: Terms) -> Limits:
-        """A repository may set itself a shorter limit than the operator's, never a longer one."""
-        settings = self.wiring.settings
-        return Limits(
-            wall=min(settings.agent_timeout, terms.timeout or settings.agent_timeout).total_seconds(),
-            start=settings.agent_start_timeout.total_seconds(),
-            stall=settings.agent_stall_timeout.total_seconds(),
-        )

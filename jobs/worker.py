@@ -60,7 +60,7 @@ class WorkerProcess:
         store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         per_repo = settings.max_agents_per_repo
         limits.follow_settings(self._db, capacity=settings.max_concurrent_agents, per_repo=per_repo)
-        self._sandbox = sandbox.choose(settings.sandbox, settings.home)
+        self._sandbox = sandbox.choose(settings.sandbox, settings.home, visible=settings.sandbox_paths)
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
