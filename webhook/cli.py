@@ -114,8 +114,7 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 def without_effect(settings: Settings) -> list[str]:
     """Settings that are set and that this version does nothing with yet."""
-    unused = [*(name for name in Settings.model_fields if name.startswith(("max_tokens_", "max_cost_"))), "notify"]
-    return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
+    return ["KUGETSU_NOTIFY"] if settings.notify else []
 
 
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:
