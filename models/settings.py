@@ -80,6 +80,13 @@ class Settings(BaseSettings):
     admin_token: Annotated[
         values.Token | None, Field(description="any long random text: no spaces, no line breaks, ASCII only")
     ] = None
+    oauth_client_id: Annotated[
+        values.Word | None, Field(description="the client id of an OAuth2 application in Gitea")
+    ] = None
+    oauth_client_secret: Annotated[
+        values.Token | None, Field(description="that application's secret: no spaces, no line breaks, ASCII only")
+    ] = None
+    admin_users: Annotated[values.Logins, Field(description="logins, comma-separated")] = frozenset()
     repos: Annotated[
         values.RepoPatterns,
         Field(description="patterns OWNER/NAME like acme/*, to leave out !acme/secret, or *"),

@@ -27,6 +27,7 @@ from tests.fakes.gitea.faults import Fault, Faults, When
 from tests.fakes.gitea.forge import Forge
 from tests.fakes.gitea.githttp import GitHttp
 from tests.fakes.gitea.looks import Looks
+from tests.fakes.gitea.oauth import OAuth
 from tests.fakes.gitea.pages import Pages
 from tests.fakes.gitea.people import PersonVerbs
 from tests.fakes.gitea.record import Exchange, Record
@@ -79,6 +80,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         self._api = Api(self.forge, ROUTES)
         self._git = GitHttp(self.forge)
         self._pages = Pages(self, demo_person)
+        self.oauth = OAuth(state)
         self._port = port
         self._listener: Listener | None = None
         self._closed: list[Listener] = []
@@ -192,6 +194,8 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
             return self._api.answer(request)
         if found := self._git.answer(request):
             return found
+        if page := self.oauth.answer(request):
+            return page, None
         if page := self._pages.answer(request):
             return page, None
         if request.path != "/favicon.ico":
