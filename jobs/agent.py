@@ -251,10 +251,11 @@ def follow(
         leaving.wait(poll)
 
 
-def version(program: Program, sandbox: Sandbox, scratch: Path) -> str:
+def version(program: Program, sandbox: Sandbox, scratch: Path | None = None) -> str:
     """What the agent program calls itself, such as `opencode 1.18.33`; empty when it does not say.
 
-    Starts it, in a sandbox and a place of its own below `scratch`, which takes about a second.
+    Starts it, in a sandbox and a place of its own below `scratch` (None: where the system has its temporary files),
+    which takes about a second.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         place, argv = Place.at(Path(folder).resolve()), [*program.argv, "--version"]

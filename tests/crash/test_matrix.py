@@ -7,7 +7,8 @@ be killed, is some 600 cases of a second each: `make matrix` runs them all. Here
   is killed leaves only what is stored. That leaves out most of what only reads.
 - The worker alone at each of these, all parts at one stroke after each effect: beside the worker, that ends what it had
   just started.
-- Keeper and agent wherever one lives. The web half where a webhook is stored: it has no other part in the path.
+- Keeper and agent wherever one lives. The web half where a webhook has been stored: it has no other part in the path,
+  and what it did not store is found by reconciliation, which has tests of its own.
 
 Of the webhooks only the label's own counts: those that tell of what the bot itself has done come in any order.
 """
@@ -53,7 +54,7 @@ def cases(points: Sequence[Point], victim: str) -> list[Case]:
     elif victim == "all":
         chosen = [point for point in distinct(points) if point.when == "after"]
     elif victim == "web":
-        chosen = [point for point in points if point.step.name == "store"]
+        chosen = [point for point in points if point.step.name == "store" and point.when == "after"]
     else:
         chosen = distinct(points)
     return [Case(point, victim) for point in chosen]
