@@ -29,6 +29,7 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 # A proxy that sends a byte now and then never runs into the read timeout: this bounds the whole exchange.
 EXCHANGE_SECONDS = 90.0
+FORM = "application/x-www-form-urlencoded"
 ANSWER_BYTES = 16 * 1024 * 1024
 REDIRECTS = 3
 # The most that Gitea gives by default ([api] MAX_RESPONSE_ITEMS); a server set lower clamps it silently.
@@ -137,8 +138,9 @@ class GiteaHttp:
         headers = {"Accept": "application/json", "User-Agent": "kugetsu"}
         if token:
             headers["Authorization"] = f"token {token}"
+        self.web = base_url.rstrip("/")
         self._client = httpx.Client(
-            base_url=base_url.rstrip("/") + "/api/v1",
+            base_url=f"{self.web}/api/v1",
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             trust_env=False,
@@ -164,13 +166,15 @@ class GiteaHttp:
         body: Mapping[str, Any] | None = None,
         upload: Upload | None = None,
     ) -> Answer:
-        """Send one request below /api/v1 and give the 2xx answer, or raise one of the four errors."""
+        """Send one request and give the 2xx answer, or raise one of the four errors. `path` is one below /api/v1, or a
+        whole address of this server.
+        """
         asked = f"{method} {path}"
         self._keep_quiet(asked)
         files = {"attachment": (upload.name, upload.data, "application/octet-stream")} if upload else None
         request = self._client.build_request(method, path, params=query, json=body, files=files)
         try:
-            answer = self._exchange(asked, request)
+            answer = self.exchange(asked, request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise GiteaDown(f"{asked}: {str(error) or type(error).__name__}") from error
         log.debug("%s -> %d", asked, answer.status)
@@ -209,9 +213,9 @@ class GiteaHttp:
                 return
         raise GiteaDown(f"GET {path} has no end: {PAGES} pages")
 
-    def _exchange(self, asked: str, request: httpx.Request) -> Answer:
-        """Follow redirects on the same server only: the token goes along. A renamed repository answers 301 (307 in
-        other versions), which a browser would turn into a GET.
+    def exchange(self, asked: str, request: httpx.Request) -> Answer:
+        """Send a request, and follow redirects on the same server only: the token goes along. A renamed repository
+        answers 301 (307 in other versions), which a browser would turn into a GET. Raises GiteaDown and httpx's errors.
         """
         until = time.monotonic() + EXCHANGE_SECONDS
         for _ in range(REDIRECTS + 1):
@@ -226,6 +230,21 @@ class GiteaHttp:
                 raise GiteaDown(f"{asked} is redirected to {following.url.host}: is the address of Gitea right?")
             request = following if following.method == request.method else _moved(request, following.url)
         raise GiteaDown(f"{asked} is redirected without end")
+
+
+def post_form(base_url: str, path: str, form: str, *, timeout: float = READ_SECONDS) -> Answer:
+    """Send a form to a page of the server outside its API, with no token, and give its answer, also one that is not
+    2xx: by RFC 6749, section 5.2, a refusal is a 400 with JSON. Raises GiteaDown.
+    """
+    asked = f"POST {path}"
+    headers = {"Accept": "application/json", "User-Agent": "kugetsu", "Content-Type": FORM}
+    with GiteaHttp(base_url, "", timeout=timeout) as http:
+        request = httpx.Request("POST", base_url.rstrip("/") + path, content=form, headers=headers)
+        request.extensions["timeout"] = httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)).as_dict()
+        try:
+            return http.exchange(asked, request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise GiteaDown(f"{asked}: {str(error) or type(error).__name__}") from error
 
 
 def repo_path(repo: str) -> str:

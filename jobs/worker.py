@@ -31,7 +31,7 @@ from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
-from models import ledger, limits, store, threads, trouble
+from models import budgets, ledger, limits, store, threads, trouble
 from models.moves import Outcome, State
 from models.settings import Settings
 from models.tables import Job, Worker
@@ -60,7 +60,7 @@ class WorkerProcess:
         store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         per_repo = settings.max_agents_per_repo
         limits.follow_settings(self._db, capacity=settings.max_concurrent_agents, per_repo=per_repo)
-        self._sandbox = sandbox.choose(settings.sandbox, settings.home)
+        self._sandbox = sandbox.choose(settings.sandbox, settings.home, visible=settings.sandbox_paths)
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
@@ -232,5 +232,8 @@ class WorkerProcess:
 
     def _expire(self) -> None:
         now = self._wiring.clock()
+        held = budgets.held(self._db, budgets.limits_of(self._settings), now=now)
         for job_id in ledger.waiting_since(self._db, now - self._settings.queue_timeout.total_seconds()):
+            if held.why(ledger.job_of(self._db, job_id).repo_id) is not None:
+                continue  # it was told until when it waits
             ledger.end_waiting(self._db, job_id, Outcome.EXPIRED, now=now, reason="waited too long")

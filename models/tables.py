@@ -201,6 +201,7 @@ class Thread(Model):
         indexes = (
             (("repo", "issue"), True),
             SQL("CREATE INDEX thread_of_pull ON thread (repo_id, pull) WHERE pull IS NOT NULL"),
+            SQL("CREATE INDEX thread_by_number ON thread (issue)"),
             SQL("CREATE INDEX thread_due ON thread (urgent, desk_not_before) WHERE desk_wanted > desk_seen"),
         )
         constraints = [
@@ -229,6 +230,11 @@ class Delivery(Model):
     class Meta:
         table_name = "delivery"
         indexes = (
+            SQL("CREATE INDEX delivery_by_verdict ON delivery (verdict, id)"),
+            SQL("CREATE INDEX delivery_by_source ON delivery (source, verdict, id)"),
+            SQL("CREATE INDEX delivery_by_repo ON delivery (repo, id)"),
+            SQL("CREATE INDEX delivery_by_event ON delivery (event_type, id)"),
+            SQL("CREATE INDEX delivery_by_uuid ON delivery (uuid)"),
             (("server", "repo", "received_at"), False),
             SQL("CREATE INDEX delivery_recovered ON delivery (received_at) WHERE source = 'reconcile'"),
         )
@@ -311,6 +317,11 @@ class Job(Model):
             (("thread", "id"), False),
             SQL("CREATE INDEX job_of_pull ON job (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
+            SQL("CREATE INDEX job_by_state ON job (state, id)"),
+            SQL("CREATE INDEX job_by_outcome ON job (outcome, id)"),
+            SQL("CREATE INDEX job_by_person ON job (asked_by, id)"),
+            SQL("CREATE INDEX job_by_day ON job (asked_at, id)"),
+            SQL("CREATE INDEX job_ended ON job (finished_at, repo_id, outcome, tokens_in, tokens_out, cost)"),
             SQL("CREATE INDEX job_completed ON job (finished_at) WHERE outcome = 'completed'"),
             SQL("CREATE UNIQUE INDEX job_one_running ON job (thread_id) WHERE state = 'running'"),
         )
@@ -329,7 +340,8 @@ class Ask(Model):
     """One thing one person said. `key` names it by content, so however often it arrives it is this row.
 
     `said_on` is the number of the issue or pull request where it was said: what is said on a pull request of ours
-    belongs to the thread of its issue. `entry_id` orders it among all that happened on the server.
+    belongs to the thread of its issue. `entry_id` orders it among all that happened on the server. `title` and `body`
+    are what the thread's issue said then; None as long as nobody has looked.
     """
 
     thread_id: int
@@ -355,6 +367,8 @@ class Ask(Model):
     verdict = TextField(null=True)
     reason = TextField(default="")
     told_run = IntegerField(null=True)
+    title = TextField(null=True)
+    body = TextField(null=True)
 
     class Meta:
         table_name = "ask"
@@ -507,9 +521,25 @@ class Gateway(Model):
         table_name = "gateway"
 
 
+class Session(Model):
+    """Somebody who has signed in to the admin pages. `digest` is of the id that their browser holds, `repos` a JSON
+    list of the repositories that they may write to.
+    """
+
+    digest = TextField(primary_key=True)
+    name = TextField()
+    sees_all = BooleanField()
+    repos = TextField()
+    began_at = DoubleField()
+    ends_at = DoubleField()
+
+    class Meta:
+        table_name = "session"
+
+
 TABLES: tuple[type[Model], ...] = (
     *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
     *(Account, Spending, Gateway, Tally, Hook, Refusal),
-    *(Watch, Census, Hint),
+    *(Watch, Census, Hint, Session),
 )
 """All of them, in an order in which they can be created."""
