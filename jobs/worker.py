@@ -150,6 +150,7 @@ class WorkerProcess:
         query = Worker.update(agent=name).where(Worker.name == self._presence.name)
         patiently(self._wiring, lambda: query.execute(self._db))
         log.info("the agent is %s", name)
+        self._safely(self._launching.renew_prices)
         self._db.close()
 
     def _tick(self) -> None:
