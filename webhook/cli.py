@@ -90,7 +90,7 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 def without_effect(settings: Settings) -> list[str]:
     """Settings that are set and that this version does nothing with yet."""
-    unused = [*(name for name in Settings.model_fields if name.startswith(("max_tokens_", "max_cost_"))), "notify"]
+    unused = [name for name in Settings.model_fields if name.startswith(("max_tokens_", "max_cost_"))]
     return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
 
 
