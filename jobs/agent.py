@@ -27,6 +27,7 @@ from jobs.place import Place
 from jobs.processes import Identity, carrying, descendants, sharing_lock
 from jobs.sandbox import SYSTEM_PATH, Sandbox
 from jobs.tail import Tail
+from jobs.watch import Limits
 
 _LAUNCH_SECONDS = 30.0
 _STRAYS_SECONDS = 30.0
@@ -50,16 +51,6 @@ class RunState(StrEnum):
     """No result, and nobody who could still write one. Strays may hold the lock: see `end_strays`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds, and bytes of what the agent prints."""
-
-    wall: float
-    start: float
-    stall: float
-    output: int = 256 << 20
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """One run: what to start, where, and within which limits. `env` is the whole environment."""
@@ -72,7 +63,7 @@ class RunSpec:
     lock: Path
     run_dir: Path
     limits: Limits
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
     """Written into `run_dir` by these names; the agent may read them."""
     read_only: Sequence[Path] = ()
     hide: Sequence[Path] = ()
@@ -88,6 +79,7 @@ def launch(spec: RunSpec) -> None:
     for folder in (spec.run_dir, spec.lock.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in {**spec.files, keeper.PROMPT: spec.prompt}.items():
+        (spec.run_dir / name).parent.mkdir(exist_ok=True, parents=True)
         _write_private(spec.run_dir / name, text)
     for name in spec.files:
         (spec.run_dir / name).chmod(0o644)  # the agent may be somebody else; nobody but us gets into the folder
@@ -110,10 +102,8 @@ def _keeper_spec(spec: RunSpec) -> KeeperSpec:
         run_dir=str(spec.run_dir),
         lock=str(spec.lock),
         share_lock=sandbox.kind == "none",
-        wall=spec.limits.wall,
-        start=spec.limits.start,
-        stall=spec.limits.stall,
-        output=spec.limits.output,
+        sandboxed=sandbox.kind == "bwrap",
+        limits=spec.limits,
     )
 
 
@@ -282,7 +272,7 @@ class StartGate:
             yield slot.close
 
 
-def _write_private(path: Path, text: str) -> None:
+def _write_private(path: Path, content: str | bytes) -> None:
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, no path
-        file.write(text)
+    with open(number, "wb") as file:  # noqa: PTH123 - a descriptor, no path
+        file.write(content.encode() if isinstance(content, str) else content)

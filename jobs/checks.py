@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jobs import commands, repofile, tidying
+from jobs.allowance import limits_of
 from jobs.commands import CommandEnd, Follow, Order
 from jobs.inside import InsideFailed
 from jobs.repofile import RepoFile
@@ -103,7 +104,7 @@ class Checks:
                 mirror=self.workspace.mirror(errand.target),
                 lock=errand.lock,
                 run_dir=errand.run_dir,
-                seconds=min(settings.agent_timeout, file.timeout or settings.agent_timeout).total_seconds(),
+                limits=limits_of(settings, file.timeout),
                 hide=(settings.home.resolve(),),
             ),
             follow,

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from jobs import agent, keeper
-from jobs.agent import LaunchFailed, Limits, RunSpec, RunState
+from jobs.agent import LaunchFailed, RunSpec, RunState
 from jobs.keeper import SHUTDOWN, KeeperResult
 from jobs.place import Place
 from jobs.sandbox import Sandbox, plain_environment
 from jobs.transcript import CANCELLED
+from jobs.watch import Limits
 
 SCRIPT: Final = "command.sh"
 MOST_LOST: Final = 3
@@ -44,8 +45,8 @@ class CommandCancelled(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run and where. `name` says what it is for, `run_dir` is the folder of the agent's run, `seconds` the most
-    that it may take.
+    """What to run and where. `name` says what it is for, `run_dir` is the folder of the agent's run. It
+    may be silent as long as it likes.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Order:
     mirror: Path
     lock: Path
     run_dir: Path
-    seconds: float
+    limits: Limits
     hide: tuple[Path, ...] = ()
 
 
@@ -111,7 +112,7 @@ def _spec(order: Order, folder: Path) -> RunSpec:
         sandbox=order.sandbox,
         lock=order.lock,
         run_dir=folder,
-        limits=Limits(wall=order.seconds, start=order.seconds, stall=order.seconds, output=_MOST_OUTPUT),
+        limits=replace(order.limits, start=order.limits.wall, stall=order.limits.wall, output=_MOST_OUTPUT),
         files={SCRIPT: order.command},
         read_only=[order.mirror / "objects"],
         hide=order.hide,

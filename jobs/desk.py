@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from peewee import PeeweeException
 
 from jobs import admission, freeing, pulls
-from jobs.gitea import GiteaError
+from jobs.gitea import GiteaDown, GiteaError
 from jobs.patience import patiently
 from jobs.queue import Lane
+from jobs.reconcile import Reconciler
 from jobs.report import Reporter
+from jobs.whereabouts import Where, Whereabouts, is_about_the_repository
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, MirrorBusy, PushFailed, Workspace
-from models import threads, trouble
+from models import closing, threads, trouble
 from models.tables import Thread
 
 log = logging.getLogger(__name__)
@@ -25,21 +27,34 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
+ARCHIVED_PAUSE_SECONDS = 86400.0
+"""Its repository being no longer archived is seen by others, and ends the pause."""
 
 
 class Desk:
     """Sees to every thread that wants it; `look` is what a ring calls."""
 
-    def __init__(self, wiring: Wiring, reporter: Reporter, workspace: Workspace) -> None:
+    def __init__(self, wiring: Wiring, reporter: Reporter, workspace: Workspace, reconciler: Reconciler) -> None:
         self._wiring = wiring
         self._reporter = reporter
         self._workspace = workspace
+        self._reconciler = reconciler
+        self._whereabouts = Whereabouts(wiring)
 
     def look(self) -> None:
-        """See to threads until none is due. One ring wakes one worker, who wakes the next while there is more."""
-        while thread := self._take():
-            self._wiring.bells.ring(Lane.DESK)
-            self._see_to(thread)
+        """See to threads, and look at Gitea between two of them, until nothing is due. One ring wakes one worker, who
+        wakes the next while there is more.
+        """
+        while self._see_to_one() | self._reconciler.look():
+            pass
+
+    def _see_to_one(self) -> bool:
+        thread = self._take()
+        if thread is None:
+            return False
+        self._wiring.bells.ring(Lane.DESK)
+        self._see_to(thread)
+        return True
 
     def _take(self) -> Thread | None:
         return threads.take_thread(self._wiring.db, self._wiring.worker, now=self._wiring.clock(), lease=LEASE_SECONDS)
@@ -50,7 +65,7 @@ class Desk:
                 self._attend(thread)
             threads.thread_done(self._wiring.db, thread, now=self._wiring.clock())
         except (GiteaError, PushFailed, FetchFailed, MirrorBusy) as error:
-            self._put_off(thread, str(error))
+            self._after(thread, error)
         except Exception as error:
             words = trouble.of_storage(error)
             if trouble.of_database(error) is not None:
@@ -72,8 +87,32 @@ class Desk:
         self._reporter.publish(forge, thread)
         freeing.free(self._wiring, self._workspace, forge, thread)
 
-    def _put_off(self, thread: Thread, problem: str) -> None:
-        pause = pause_after(thread.desk_failures)
+    def _after(self, thread: Thread, error: Exception) -> None:
+        """What could not be done is tried again later, but where its repository is gone for good."""
+        where = self._where(thread, error)
+        if where.given_up:
+            now = self._wiring.clock()
+            for job_id in closing.give_up(self._wiring.db, thread.id, now=now, reason=where.words):
+                log.error("job=%s repo=%s ends untold: %s", job_id, thread.repo.name, where.words)
+            threads.thread_done(self._wiring.db, thread, now=now)
+            return
+        if where.moved:
+            threads.thread_failed(self._wiring.db, thread, problem=where.words, not_before=0.0)
+            return
+        least = ARCHIVED_PAUSE_SECONDS if where.archived else error.wait if isinstance(error, GiteaDown) else 0.0
+        self._put_off(thread, where.words or str(error), least)
+
+    def _where(self, thread: Thread, error: Exception) -> Where:
+        """What became of the thread's repository, where that may be what the error is about."""
+        if not isinstance(error, GiteaError) or not is_about_the_repository(error):
+            return Where()
+        try:
+            return self._whereabouts.follow(self._wiring.forges[thread.server], thread.repo)
+        except GiteaError:
+            return Where()
+
+    def _put_off(self, thread: Thread, problem: str, least: float = 0.0) -> None:
+        pause = max(pause_after(thread.desk_failures), least)
         log.warning("repo=%s issue=%s again in %.0f s: %s", thread.repo.name, thread.issue, pause, problem)
         not_before = self._wiring.clock() + pause
         threads.thread_failed(self._wiring.db, thread, problem=problem, not_before=not_before)

@@ -27,7 +27,7 @@ def ending_in(timeline: Sequence[TimelineEntry]) -> NewAsk | None:
     entries = [entry for entry in timeline if entry.type in VERBS]
     if not entries:
         return None
-    entry = entries[-1]
+    entry = max(entries, key=lambda entry: entry.id)
     return NewAsk(
         key=f"{VERBS[entry.type]}:{entry.id}",
         verb=VERBS[entry.type],

@@ -5,6 +5,9 @@ raise the errors of `jobs.gitea_http`; each docstring names only what is particu
 source it was read in Gitea's routers/api/v1/repo, versions 1.21 to 1.27, and in Forgejo's.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -13,6 +16,7 @@ from jobs.gitea_hooks import GiteaHooks
 from jobs.gitea_http import GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
 from jobs.gitea_issues import LABELS, SCOPE, LabelSpec
 from jobs.gitea_reviews import GiteaReviews, LineComment, ReviewDraft
+from jobs.retry_after import moment_of
 from models.wire import Branch, CollaboratorPermission, PullRequest, Repository, ServerVersion, User
 
 __all__ = [
@@ -30,6 +34,10 @@ __all__ = [
     "LineComment",
     "ReviewDraft",
 ]
+
+
+SCOPE_PROBES = ("/repos/-/-/issues/1/labels", "/repos/-/-/branches/x")
+"""They need write:issue and write:repository; read:user is what `me` needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +59,32 @@ class Gitea(GiteaReviews, GiteaHooks):
         """Such as "1.27.0", or "15.0.1+gitea-1.22.0" for Forgejo, whose suffix never moves."""
         return self.get(ServerVersion, "/version").version
 
+    def now(self) -> float:
+        """The server's clock, by which it dates everything, in seconds since the epoch; ours where it tells none."""
+        date = self.request("GET", "/version").headers.get("Date", "")
+        return moment_of(date) or float(int(time.time()))
+
     def me(self) -> User:
         """The bot itself. GiteaRefused with missing_scope "read:user" where the token lacks it."""
         return self.get(User, "/user")
+
+    def check_scopes(self) -> None:
+        """Raise GiteaRefused, which names it, where the token lacks a scope that our work needs.
+
+        Scopes are checked before anything is looked for, so each probe asks for a change to what cannot be there: no
+        account is called "-" (seen on 1.26.3; routers/api/v1/api.go, models/user/user.go).
+        """
+        for probe in SCOPE_PROBES:
+            with suppress(GiteaMissing, GiteaRejected):
+                self.request("DELETE", probe)
+
+    def repos(self) -> Iterator[Repository]:
+        """The repositories that the bot owns or works in, as a collaborator or a member of a team."""
+        return self.pages(Repository, "/user/repos")
+
+    def repo_by_id(self, number: int) -> Repository:
+        """The repository of this number, whatever it is called now."""
+        return self.get(Repository, f"/repositories/{number}")
 
     def repo(self, repo: str) -> Repository:
         """The repository, with the bot's own permissions."""
@@ -102,7 +133,7 @@ class Gitea(GiteaReviews, GiteaHooks):
         except GiteaMissing:
             return Denied(f"there is no account {login}, or it has no part in {repo}")
         except GiteaRefused as refused:
-            if refused.status == HTTPStatus.UNAUTHORIZED or refused.missing_scope:
+            if refused.is_of_the_token:
                 raise
             return Denied(
                 f"the bot may not look up what {login} may do in {repo}: make it an administrator of the repository,"

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from jobs.retry_after import wait_asked_for
 from models.wire import ApiError
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 # A proxy that sends a byte now and then never runs into the read timeout: this bounds the whole exchange.
 EXCHANGE_SECONDS = 90.0
+FORM = "application/x-www-form-urlencoded"
 ANSWER_BYTES = 16 * 1024 * 1024
 REDIRECTS = 3
 # The most that Gitea gives by default ([api] MAX_RESPONSE_ITEMS); a server set lower clamps it silently.
@@ -45,13 +47,14 @@ class GiteaError(Exception):
 class GiteaDown(GiteaError):
     """Passing: no connection, a timeout, 5xx, 429, or an answer that is not Gitea's. Try again later.
 
-    `status` is the HTTP status when there was an answer.
+    `status` is the HTTP status when there was an answer, `wait` how many seconds it asked to be left alone.
     """
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    def __init__(self, reason: str, status: int | None = None, wait: float = 0.0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.wait = wait
 
 
 class GiteaRefused(GiteaError):
@@ -63,6 +66,11 @@ class GiteaRefused(GiteaError):
         self.status = status
         self.message = message
         self.missing_scope = missing_scope
+
+    @property
+    def is_of_the_token(self) -> bool:
+        """Whether the token itself is wrong, which only whoever runs the service can mend: work waits for that."""
+        return self.status == HTTPStatus.UNAUTHORIZED or self.missing_scope is not None
 
 
 class GiteaMissing(GiteaError):
@@ -130,13 +138,15 @@ class GiteaHttp:
         headers = {"Accept": "application/json", "User-Agent": "kugetsu"}
         if token:
             headers["Authorization"] = f"token {token}"
+        self.web = base_url.rstrip("/")
         self._client = httpx.Client(
-            base_url=base_url.rstrip("/") + "/api/v1",
+            base_url=f"{self.web}/api/v1",
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             trust_env=False,
             verify=ssl.create_default_context(),
         )
+        self._quiet_until = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -156,18 +166,30 @@ class GiteaHttp:
         body: Mapping[str, Any] | None = None,
         upload: Upload | None = None,
     ) -> Answer:
-        """Send one request below /api/v1 and give the 2xx answer, or raise one of the four errors."""
+        """Send one request and give the 2xx answer, or raise one of the four errors. `path` is one below /api/v1, or a
+        whole address of this server.
+        """
         asked = f"{method} {path}"
+        self._keep_quiet(asked)
         files = {"attachment": (upload.name, upload.data, "application/octet-stream")} if upload else None
         request = self._client.build_request(method, path, params=query, json=body, files=files)
         try:
-            answer = self._exchange(asked, request)
+            answer = self.exchange(asked, request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise GiteaDown(f"{asked}: {str(error) or type(error).__name__}") from error
         log.debug("%s -> %d", asked, answer.status)
         if httpx.codes.is_success(answer.status):
             return answer
-        raise _failure(answer)
+        failure = _failure(answer)
+        if isinstance(failure, GiteaDown) and failure.wait:
+            self._quiet_until = time.monotonic() + failure.wait
+        raise failure
+
+    def _keep_quiet(self, asked: str) -> None:
+        """Raise GiteaDown where the server, or what stands before it, asked to be left alone for a while."""
+        wait = self._quiet_until - time.monotonic()
+        if wait > 0:
+            raise GiteaDown(f"{asked} waits: the server asked for {wait:.0f} s more without requests", wait=wait)
 
     def get(self, kind: type[T], path: str, **query: str | int) -> T:
         return self.request("GET", path, query=query or None).read(kind)
@@ -191,8 +213,10 @@ class GiteaHttp:
                 return
         raise GiteaDown(f"GET {path} has no end: {PAGES} pages")
 
-    def _exchange(self, asked: str, request: httpx.Request) -> Answer:
-        """Follow redirects on the same server only (a renamed repository answers 307): the token goes along."""
+    def exchange(self, asked: str, request: httpx.Request) -> Answer:
+        """Send a request, and follow redirects on the same server only: the token goes along. A renamed repository
+        answers 301 (307 in other versions), which a browser would turn into a GET. Raises GiteaDown and httpx's errors.
+        """
         until = time.monotonic() + EXCHANGE_SECONDS
         for _ in range(REDIRECTS + 1):
             response = self._client.send(request, stream=True)
@@ -204,8 +228,23 @@ class GiteaHttp:
                 response.close()
             if _origin(following.url) != _origin(request.url):
                 raise GiteaDown(f"{asked} is redirected to {following.url.host}: is the address of Gitea right?")
-            request = following
+            request = following if following.method == request.method else _moved(request, following.url)
         raise GiteaDown(f"{asked} is redirected without end")
+
+
+def post_form(base_url: str, path: str, form: str, *, timeout: float = READ_SECONDS) -> Answer:
+    """Send a form to a page of the server outside its API, with no token, and give its answer, also one that is not
+    2xx: by RFC 6749, section 5.2, a refusal is a 400 with JSON. Raises GiteaDown.
+    """
+    asked = f"POST {path}"
+    headers = {"Accept": "application/json", "User-Agent": "kugetsu", "Content-Type": FORM}
+    with GiteaHttp(base_url, "", timeout=timeout) as http:
+        request = httpx.Request("POST", base_url.rstrip("/") + path, content=form, headers=headers)
+        request.extensions["timeout"] = httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)).as_dict()
+        try:
+            return http.exchange(asked, request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise GiteaDown(f"{asked}: {str(error) or type(error).__name__}") from error
 
 
 def repo_path(repo: str) -> str:
@@ -227,6 +266,13 @@ def _read(response: httpx.Response, until: float) -> bytes:
     return bytes(body)
 
 
+def _moved(request: httpx.Request, url: httpx.URL) -> httpx.Request:
+    """The same request at another address of the same server."""
+    return httpx.Request(
+        request.method, url, headers=request.headers, content=request.read(), extensions=request.extensions
+    )
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
@@ -244,7 +290,8 @@ def _failure(answer: Answer) -> GiteaError:
     message = _message(answer.body)
     status = answer.status
     if status == HTTPStatus.TOO_MANY_REQUESTS or not httpx.codes.is_client_error(status):
-        return GiteaDown(f"{answer.asked} answered {status} {message or ''}".rstrip(), status)
+        said = f"{answer.asked} answered {status} {message or ''}".rstrip()
+        return GiteaDown(said, status, wait_asked_for(answer.headers))
     if message is None:
         # Gitea sends JSON or nothing. A page comes from a proxy, which may say 404 while Gitea restarts.
         return GiteaDown(f"{answer.asked} answered {status} with a page that is not Gitea's", status)

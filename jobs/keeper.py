@@ -9,26 +9,25 @@ lock for as long as anything of the run lives, and tells how it ended in result.
 
 import fcntl
 import json
+import math
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Self
 
 if __name__ == "__main__":  # isolated: nothing but the standard library and, after it, this project
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
+from jobs import confine, watch
 from jobs.processes import Children, Identity, die_with_parent
-
-Ended = Literal[
-    "exited", "timeout", "stalled", "no_start", "stopped", "output_limit", "failed_to_start"
-]  # fmt: skip
+from jobs.watch import Ended, Limits
 
 KEEPER, RESULT, STOP, SPEC = "keeper.json", "result.json", "stop", "spec.json"
 PROMPT, EVENTS, STDERR = "prompt.txt", "events.jsonl", "stderr.txt"
@@ -41,11 +40,12 @@ SHUTDOWN = "shutdown"
 _NICENESS = 10
 _LOCK_PATIENCE_SECONDS = 2.0  # an ended keeper's last moments, and probes of `state_of`
 _STDERR_TAIL_BYTES = 4096
+_FAR = 4
 
 
 @dataclass(frozen=True, slots=True)
 class KeeperSpec:
-    """What to run and its limits. Times in seconds, `output` in bytes (events and stderr together)."""
+    """What to run, and within which limits."""
 
     argv: Sequence[str]
     cwd: str
@@ -54,10 +54,13 @@ class KeeperSpec:
     lock: str
     share_lock: bool
     """The agent inherits the lock: without a sandbox it may outlive a killed keeper, and the lock says so."""
-    wall: float
-    start: float
-    stall: float
-    output: int
+    sandboxed: bool
+    limits: Limits
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        read = json.loads(text)
+        return cls(**{**read, "limits": Limits(**read["limits"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,54 +78,27 @@ class KeeperResult:
 
 
 class Watch:
-    """The limits of one run, asked again and again whether one was passed."""
+    """When a run has to end: somebody asks for it, or a limit was passed."""
 
     def __init__(self, spec: KeeperSpec, children: Children) -> None:
-        self._spec, self._children = spec, children
-        self._folder = Path(spec.run_dir)
-        self._began = self._last_event = time.monotonic()
-        self._seen = 0
+        folder = Path(spec.run_dir)
+        self._children, self._stop = children, folder / STOP
+        self._limits = watch.Watch(spec.limits, folder / EVENTS, folder / STDERR)
 
     def broken(self) -> tuple[Ended, str] | None:
         """How the run has to end now and why, or None."""
-        now, spec = time.monotonic(), self._spec
-        events, stderr = _size(self._folder / EVENTS), _size(self._folder / STDERR)
-        if events != self._seen:
-            self._seen, self._last_event = events, now
+        passed = self._limits.broken()
         if (reason := self._asked_to_stop()) is not None:
             return "stopped", reason
-        if events + stderr > spec.output:
-            return "output_limit", f"wrote more than {spec.output} bytes of output"
-        if now - self._began > spec.wall:
-            return "timeout", f"was still working after {spoken(spec.wall)}"
-        if not self._seen and now - self._began > spec.start:
-            return "no_start", f"gave no sign of life within {spoken(spec.start)}"
-        if self._seen and now - self._last_event > spec.stall:
-            return "stalled", f"gave no sign of life for {spoken(spec.stall)}"
-        return None
+        return passed
 
     def _asked_to_stop(self) -> str | None:
         if self._children.stop_signal:
             return SHUTDOWN
         try:
-            return (self._folder / STOP).read_text(errors="replace").strip()
+            return self._stop.read_text(errors="replace").strip()
         except FileNotFoundError:
             return None
-
-
-def spoken(seconds: float) -> str:
-    """A duration as a person says it: `1 hour`, `90 seconds`."""
-    for unit, name in ((3600, "hour"), (60, "minute")):
-        if seconds >= unit and seconds % unit == 0:
-            return f"{seconds / unit:g} {name}{'' if seconds == unit else 's'}"
-    return f"{seconds:g} second{'' if seconds == 1 else 's'}"
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def keep(spec: KeeperSpec, lock: int) -> KeeperResult:
@@ -160,26 +136,47 @@ def _start(spec: KeeperSpec, lock: int) -> int:
             pass_fds=(lock,) if spec.share_lock else (),
             start_new_session=True,
             umask=0o022,
-            preexec_fn=lambda: _before_exec(keeper),  # noqa: PLW1509 - this process has one thread
+            preexec_fn=lambda: _before_exec(spec, keeper),  # noqa: PLW1509 - this process has one thread
         )
     process.returncode = 0  # Children waits for it, never this object
     return process.pid
 
 
-def _before_exec(keeper: int) -> None:
-    """In the agent's process: give way, die with the keeper, leave no core files, go first without memory."""
+def _before_exec(spec: KeeperSpec, keeper: int) -> None:
+    """In the agent's process: give way, die with the keeper, keep to the limits, go first without memory."""
     os.nice(_NICENESS)
     die_with_parent(signal.SIGKILL)
     if os.getppid() != keeper:
         os._exit(1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for limit, most in _kernels_limits(spec.limits):
+        hard = resource.getrlimit(limit)[1]
+        kept = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(limit, (kept, kept))
     Path("/proc/self/oom_score_adj").write_text("500")
+    if spec.sandboxed:
+        confine.leave_abstract_sockets()
+
+
+def _kernels_limits(limits: Limits) -> Iterator[tuple[int, int]]:
+    """What the kernel itself holds each process to. It is faster than any watch, and knows no sum over processes: the
+    number of processes is that of the user, so of all agents together, and memory is what a process has asked for and
+    need not have got. Both are therefore far off; the watch holds the run to the limits themselves.
+    """
+    yield resource.RLIMIT_CORE, 0
+    if limits.file:
+        yield resource.RLIMIT_FSIZE, limits.file
+    if limits.cpu:
+        yield resource.RLIMIT_CPU, math.ceil(limits.cpu)
+    if limits.threads:
+        yield resource.RLIMIT_NPROC, _FAR * limits.threads
+    if limits.memory:
+        yield resource.RLIMIT_DATA, _FAR * limits.memory
 
 
 def _tail(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            file.seek(max(0, _size(path) - _STDERR_TAIL_BYTES))
+            file.seek(max(0, watch.size(path) - _STDERR_TAIL_BYTES))
             return file.read(_STDERR_TAIL_BYTES).decode(errors="replace")
     except FileNotFoundError:
         return ""
@@ -215,7 +212,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 def run(spec_path: Path) -> None:
     """Keep the run of this spec; says `ready` or `locked` on standard output, then closes it."""
-    spec = KeeperSpec(**json.loads(spec_path.read_text()))
+    spec = KeeperSpec.read(spec_path.read_text())
     spec_path.unlink()  # it holds the agent's API keys
     folder, lock, me = Path(spec.run_dir), take_lock(Path(spec.lock)), Identity.of(os.getpid())
     if lock is not None and me is not None:

@@ -33,7 +33,7 @@ def secrets_of(settings: Settings, environ: Mapping[str, str] | None = None) -> 
 
 
 def _of_settings(settings: Settings) -> Iterator[str]:
-    hidden = [settings.admin_token] if settings.admin_token else []
+    hidden = [secret for secret in (settings.admin_token, settings.oauth_client_secret) if secret]
     for server in settings.servers.values():
         hidden += [*([server.token] if server.token else []), *server.webhook_secrets]
     yield from (secret.get_secret_value() for secret in hidden)

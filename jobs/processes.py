@@ -85,16 +85,20 @@ class Children:
 
 def descendants(root: int) -> Iterator[int]:
     """Every living process below `root`; zombies are not living."""
-    below: dict[int, list[tuple[int, bool]]] = {}
+    return (pid for pid, stat in family(root) if stat[0] not in "ZX")
+
+
+def family(root: int) -> Iterator[tuple[int, list[str]]]:
+    """Every process below `root`, zombies too, with its fields of proc(5) stat from the third on."""
+    below: dict[int, list[tuple[int, list[str]]]] = {}
     for pid in _processes():
         if (stat := _stat(pid)) is not None:
-            below.setdefault(int(stat[1]), []).append((pid, stat[0] in "ZX"))
+            below.setdefault(int(stat[1]), []).append((pid, stat))
     waiting = [root]
     while waiting:
-        for pid, dead in below.get(waiting.pop(), []):
+        for pid, stat in below.get(waiting.pop(), []):
             waiting.append(pid)
-            if not dead:
-                yield pid
+            yield pid, stat
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from jobs.linenotes import review_text
 from jobs.pulls import pull_of
 from jobs.servers import Forge
 from jobs.wiring import Wiring
-from models import store
+from models import recovery, store
 from models.events import Person
 from models.intake import UNCLEAR, Look, NewAsk, asks_in
 from models.tables import Thread
@@ -63,7 +63,7 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
 def _heard(wiring: Wiring, forge: Forge, thread: Thread, review: Review) -> Heard:
     assert review.user is not None  # noqa: S101 - for the type checker
     repo, login = thread.repo.name, review.user.login
-    notes = forge.gitea.review_comments(repo, pull_of(thread) or 0, review.id)
+    notes = _own(review, forge.gitea.review_comments(repo, pull_of(thread) or 0, review.id))
     heard = Heard(review, Person(review.user.id, login), notes, forge.bot.login, asks_changes=False)
     if review.state != REQUESTS_CHANGES or thread.is_pull:
         return heard
@@ -71,12 +71,16 @@ def _heard(wiring: Wiring, forge: Forge, thread: Thread, review: Review) -> Hear
     return replace(heard, asks_changes=may)
 
 
+def _own(review: Review, notes: Sequence[ReviewComment]) -> list[ReviewComment]:
+    """Without what others answered below them: Gitea lists those with the review, but they are not the reviewer's."""
+    author = review.user.id if review.user is not None else None
+    return [note for note in notes if note.user is None or note.user.id == author]
+
+
 def _hear(wiring: Wiring, thread: Thread, number: int, heard: Heard) -> None:
     with wiring.db.atomic():
         for ask in asks_of(heard):
-            where = Look(thread.repo.name, number, is_pull=True)
-            home = store.home_of(wiring.db, thread.server, where, ask.verb, now=wiring.clock())
-            store.add_ask(wiring.db, home, ask, thread.server, None, said_on=number)
+            recovery.heard(wiring.db, thread, ask, Look(thread.repo.name, number, is_pull=True), now=wiring.clock())
 
 
 def asks_of(heard: Heard) -> list[NewAsk]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
@@ -13,15 +14,22 @@ from jobs.gitea import Gitea, GiteaDown, GiteaError
 from jobs.gitea_issues import LABELS, own_label
 from jobs.inside import Identity
 from models import settings as configured
-from models import store
+from models import store, threads, watching
 from models.events import Person
 from models.tables import Repo, Server
 
 log = logging.getLogger(__name__)
 
+CHECK_SECONDS = 60.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 30.0
+"""How soon a server that is not well is looked at again: growing, with a ceiling."""
+
 
 class Forge:
-    """One server: its client, and our own account there once it has been seen. `check` is safe from any thread."""
+    """One server: its client, and our own account there once it has been seen. `check` is safe from any thread.
+
+    `check_at`: when it is to be checked again; `failures`: how many checks in a row have failed.
+    """
 
     def __init__(self, server: configured.Server, db: Database) -> None:
         self.name = server.name
@@ -31,6 +39,7 @@ class Forge:
         self._db = db
         self._bot: Person | None = None
         self._labelled: dict[str, frozenset[str]] = {}
+        self.check_at, self.failures = 0.0, 0
         self._lock = threading.Lock()
 
     @property
@@ -63,16 +72,29 @@ class Forge:
         """Who our commits are by. Gitea knows an account by this address, whatever its real one."""
         return Identity(self.bot.login, f"{self.bot.login}@noreply.{urlsplit(self.url).hostname}")
 
-    def check(self, now: float = 0.0) -> Person:
-        """Ask the server who we are and note how it is. Raises `GiteaError` where it does not answer."""
+    def check(self, now: float | None = None) -> Person:
+        """Ask the server who we are and what our token may do, and note how it is. Raises `GiteaError` where it does
+        not answer, or the token is no good.
+        """
+        now = time.time() if now is None else now
         try:
             version, me = self.gitea.version(), self.gitea.me()
+            self.gitea.check_scopes()
         except GiteaError as error:
             self._note(ok=False, problem=str(error), checked_at=now)
             raise
         self._bot = Person(me.id, me.login)
         self._note(ok=True, problem="", version=version, bot_id=me.id, bot_login=me.login, checked_at=now)
         return self._bot
+
+    def problem_of_token(self) -> str | None:
+        """Why our token is no good, None where it is good. Without an answer it counts as no good."""
+        try:
+            self.check()
+        except GiteaError as error:
+            self.check_at = 0.0
+            return str(error)
+        return None
 
     def _note(self, **seen: object) -> None:
         Server.insert(name=self.name, url=self.url).on_conflict_ignore().execute(self._db)
@@ -91,6 +113,7 @@ class Forges:
     """All servers of the settings that have an address and a token, by name."""
 
     def __init__(self, servers: Mapping[str, configured.Server], db: Database) -> None:
+        self._db = db
         usable = {name: server for name, server in servers.items() if server.url and server.token}
         self._forges = {name: Forge(server, db) for name, server in usable.items()}
 
@@ -105,13 +128,28 @@ class Forges:
         """What they are called."""
         return tuple(self._forges)
 
-    def check(self, now: float) -> None:
-        """Note how each server is."""
+    def check_due(self, now: float) -> None:
+        """Note how each server is whose turn it is: sooner where it was not well. Where one is well again, all that
+        waits for it is due at once.
+        """
         for forge in self._forges.values():
-            try:
-                forge.check(now)
-            except GiteaError as error:
+            if now >= forge.check_at:
+                self._check(forge, now)
+
+    def _check(self, forge: Forge, now: float) -> None:
+        try:
+            forge.check(now)
+        except GiteaError as error:
+            if forge.failures == 0:
                 log.warning("%s: %s", forge.name, error)
+            pause = min(FIRST_PAUSE_SECONDS * 2 ** min(forge.failures, 16), LONGEST_PAUSE_SECONDS)
+            forge.check_at, forge.failures = now + pause, forge.failures + 1
+        else:
+            if forge.failures:
+                log.info("%s answers again", forge.name)
+                threads.wake(self._db, forge.name)
+                watching.wake(self._db, forge.name)
+            forge.check_at, forge.failures = now + CHECK_SECONDS, 0
 
     def close(self) -> None:
         """Close all connections."""

@@ -20,6 +20,8 @@ CANCELLED = "cancelled"
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _UNREACHABLE = re.compile(r"unable to connect|connection|ECONN|ENOTFOUND|socket|network|timed out", re.IGNORECASE)
+_LIMITS = {24: "used more processor time than is allowed", 25: "wrote a longer file than is allowed"}
+"""By signal: SIGXCPU and SIGXFSZ, which the kernel sends where a process passes its limit."""
 _KILLED = 128  # a shell's and bwrap's exit code for a signal is this much and the signal's number
 _MOST_TOKENS = 10**12  # of one turn; whoever stores the sum need not fear what an agent makes up
 _SERVER_FAULT = 500
@@ -228,7 +230,7 @@ def judge(transcript: Transcript, result: KeeperResult) -> Completed | Failed | 
     match result.ended:
         case "stopped":
             return _judge_stop(result.reason, stuck=transcript.stuck is not None)
-        case "timeout" | "output_limit":
+        case "timeout" | "output_limit" | "over_limit":
             return Failed(f"the agent {result.reason} and was ended")
         case "no_start" | "stalled":
             return Failed(f"the agent {result.reason} and was ended", passing=True)
@@ -256,6 +258,8 @@ def _judge_exit(transcript: Transcript, result: KeeperResult) -> Completed | Fai
         return Failed("the agent no longer has this conversation", passing=True, fresh=True)
     if result.code is None or result.code > _KILLED:
         number = result.signal or (result.code or 0) - _KILLED
+        if number in _LIMITS:
+            return Failed(f"the agent was killed: one of its processes {_LIMITS[number]}")
         return Failed(f"the agent was killed (signal {number}), perhaps for lack of memory", passing=True)
     return Failed(f"the agent ended with code {result.code}" + (f": {said}" if said else ""))
 

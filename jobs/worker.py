@@ -24,6 +24,7 @@ from jobs.outgoing import commit_words
 from jobs.patience import patiently
 from jobs.presence import Presence
 from jobs.queue import Bells, Lane
+from jobs.reconcile import Reconciler
 from jobs.redact import Redactor
 from jobs.report import Reporter
 from jobs.retention import Retention
@@ -31,7 +32,7 @@ from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
-from models import ledger, limits, store, threads, trouble
+from models import budgets, ledger, limits, store, threads, trouble
 from models.moves import Outcome, State
 from models.settings import Settings
 from models.tables import Job, Worker
@@ -42,7 +43,6 @@ TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 POSITIONS_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
-CHECK_SECONDS = 60.0
 STOP_SECONDS = 3.0
 ROOM_SECONDS = 2.0
 FIRST_CLEARING_SECONDS, CLEARING_SECONDS = 60.0, 3600.0
@@ -61,7 +61,7 @@ class WorkerProcess:
         store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         per_repo = settings.max_agents_per_repo
         limits.follow_settings(self._db, capacity=settings.max_concurrent_agents, per_repo=per_repo)
-        self._sandbox = sandbox.choose(settings.sandbox, settings.home)
+        self._sandbox = sandbox.choose(settings.sandbox, settings.home, visible=settings.sandbox_paths)
         program = opencode.find(settings.agent_command, path=environ.get("PATH", ""))
         self._presence = self._stack.enter_context(Presence(settings.home))
         self._bells = Bells(settings.home / "queue.db")
@@ -73,13 +73,15 @@ class WorkerProcess:
         self._launching = Launching(self._wiring, program, self._sandbox, self._doors)
         self._runner = Runner(self._wiring, workspace, self._launching, StartGate())
         self._lane = AgentsLane(self._wiring, self._runner)
-        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace)
+        self._reconciler = Reconciler(self._wiring)
+        self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace, self._reconciler)
         self._hooks = HookCare(self._wiring)
         self._notifier = Notifier(self._wiring)
         self._stopping = self._wiring.stopping
         self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._checker = threading.Thread(target=self._check_servers, name="server-check", daemon=True)
         self._retention = Retention(self._wiring, workspace)
         self._clearer = threading.Thread(target=self._clear_up, name="retention", daemon=True)
 
@@ -103,6 +105,7 @@ class WorkerProcess:
         looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._look_at_desk)}
         self._bells.answer({lane: (count, partial(self._safely, look)) for lane, (count, look) in looks.items()})
         self._ticker.start()
+        self._checker.start()
         self._namer.start()
         self._notifier.start()
         self._clearer.start()
@@ -115,6 +118,7 @@ class WorkerProcess:
         self._lane.stop(STOP_SECONDS)
         self._bells.stop(STOP_SECONDS)
         self._ticker.join(STOP_SECONDS)
+        self._checker.join(STOP_SECONDS)
         self._namer.join(STOP_SECONDS)
         self._notifier.join(STOP_SECONDS)
         self._clearer.join(STOP_SECONDS)
@@ -157,7 +161,6 @@ class WorkerProcess:
             HEARTBEAT_SECONDS: self._beat,
             POSITIONS_SECONDS: self._show_positions,
             SWEEP_SECONDS: self._sweep,
-            CHECK_SECONDS: self._check,
             ROOM_SECONDS: self._watch_room,
             TICK_SECONDS: self._ring_for_due,
         }
@@ -204,13 +207,16 @@ class WorkerProcess:
     def _watch_room(self) -> None:
         room.watch(self._wiring, room.folders_of(self._settings))
 
-    def _check(self) -> None:
-        self._wiring.forges.check(self._wiring.clock())
+    def _check_servers(self) -> None:
+        """In a thread of its own: a server that does not answer keeps whoever asks it."""
+        while not self._stopping.wait(TICK_SECONDS):
+            self._safely(lambda: self._wiring.forges.check_due(self._wiring.clock()))
+        self._db.close()
 
     def _ring_for_due(self) -> None:
         """What was put off comes due without anybody ringing."""
         now = self._wiring.clock()
-        if threads.any_due(self._db, now=now) or self._hooks.any_due():
+        if threads.any_due(self._db, now=now) or self._hooks.any_due() or self._reconciler.due():
             self._bells.ring(Lane.DESK)
         if Job.select().where((Job.state == State.QUEUED) & (Job.not_before <= now)).exists(self._db):
             self._bells.ring(Lane.AGENTS)
@@ -230,5 +236,8 @@ class WorkerProcess:
 
     def _expire(self) -> None:
         now = self._wiring.clock()
+        held = budgets.held(self._db, budgets.limits_of(self._settings), now=now)
         for job_id in ledger.waiting_since(self._db, now - self._settings.queue_timeout.total_seconds()):
+            if held.why(ledger.job_of(self._db, job_id).repo_id) is not None:
+                continue  # it was told until when it waits
             ledger.end_waiting(self._db, job_id, Outcome.EXPIRED, now=now, reason="waited too long")

@@ -6,6 +6,7 @@ from typing import Any
 
 from peewee import Database, fn
 
+from models import ledger
 from models.gathering import gather
 from models.moves import State, Verdict
 from models.tables import Ask, Job, Thread
@@ -35,6 +36,25 @@ def end(db: Database, thread: Thread, pull: int, *, spent: str) -> None:
     with db.atomic():
         Thread.update(pull=None, over=True, spent_sha=spent).where(mine).execute(db)
         Thread.update(over=True, desk_wanted=Thread.desk_wanted + 1).where(own).execute(db)
+
+
+def give_up(db: Database, thread_id: int, *, now: float, reason: str) -> list[int]:
+    """Nothing can be told any more where this thread is: end its jobs and asks. Gives the jobs that are done with it;
+    one that runs is cancelled, and is done with when its agent has ended.
+    """
+    mine = (Job.thread == thread_id) & (Job.state != State.DONE)
+    ended = []
+    with db.atomic():
+        undecided = (Ask.thread == thread_id) & Ask.verdict.is_null()
+        Ask.update(verdict=Verdict.WITHDRAWN, reason=reason).where(undecided).execute(db)
+        for job in list(Job.select(Job.id).where(mine).order_by(Job.id).execute(db)):
+            ledger.request_cancel(db, job.id, "", now=now, why=reason)
+            if ledger.move(db, job.id, State.REPORTING, State.DONE, at=now, reason=reason):
+                ended.append(int(job.id))
+        Job.update(report_seen=Job.report_wanted).where(Job.thread == thread_id).execute(db)
+        seen = {"look_seen": Thread.look_wanted, "desk_seen": Thread.desk_wanted, "reviews_from": None}
+        Thread.update(**seen).where(Thread.id == thread_id).execute(db)
+    return ended
 
 
 def begin_anew(db: Database, thread_id: int) -> None:

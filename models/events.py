@@ -1,4 +1,7 @@
-"""What a webhook, or a look at Gitea, can tell us: small frozen values, no I/O."""
+"""What a webhook, or a look at Gitea, can tell us: small frozen values, no I/O.
+
+`repo` is a repository's name, `repo_id` the server's own number of it, which stays when it is renamed; 0: not said.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ class LabelsChanged(msgspec.Struct, frozen=True, kw_only=True):
     sender: Person
     labels: tuple[str, ...]
     is_pull: bool = False
+    repo_id: int = 0
 
 
 class CommentAdded(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,7 @@ class CommentAdded(msgspec.Struct, frozen=True, kw_only=True):
     may_write: bool | None
     said_at: datetime
     title: str = ""
+    repo_id: int = 0
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +57,7 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     sender: Person
     is_pull: bool = False
     merged: bool = False
+    repo_id: int = 0
 
 
 class Reopened(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +68,7 @@ class Reopened(msgspec.Struct, frozen=True, kw_only=True):
     sender: Person
     labels: tuple[str, ...]
     is_pull: bool = False
+    repo_id: int = 0
 
 
 class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +80,7 @@ class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
     issue: int
     sender: Person
     since: datetime | None
+    repo_id: int = 0
 
 
 class Ignored(msgspec.Struct, frozen=True):

@@ -23,6 +23,9 @@ ANSWERS = ("queued", "running", "done", "failed", "cancelled")
 UNCLEAR = "unclear"
 """The verb of an ask that we could not read: it is answered with what would be right."""
 
+FOREIGN_EDIT = "somebody else edited this comment: only its author speaks in it"
+"""Why an edited comment is ignored."""
+
 PRIORITIES = {grammar.Priority.LOW: -1, grammar.Priority.NORMAL: 0, grammar.Priority.HIGH: 1}
 
 
@@ -54,6 +57,7 @@ class Look(msgspec.Struct, frozen=True):
     is_pull: bool
     only_known: bool = False
     reviews_from: float | None = None
+    repo_id: int = 0
 
 
 class Asks(msgspec.Struct, frozen=True):
@@ -64,6 +68,7 @@ class Asks(msgspec.Struct, frozen=True):
     is_pull: bool
     title: str
     asks: tuple[NewAsk, ...]
+    repo_id: int = 0
 
 
 class Ignore(msgspec.Struct, frozen=True):
@@ -84,6 +89,13 @@ def is_ask_label(name: str) -> bool:
 
 def decide(event: Event, *, bot: Person | None, repo_allowed: Callable[[str], bool]) -> Decision:
     """What `event` asks of us. `bot` is our own account on that server, None while it is not known yet."""
+    decision = _decide(event, bot, repo_allowed)
+    if isinstance(event, Ignored) or isinstance(decision, Ignore):
+        return decision
+    return msgspec.structs.replace(decision, repo_id=event.repo_id)
+
+
+def _decide(event: Event, bot: Person | None, repo_allowed: Callable[[str], bool]) -> Decision:
     if isinstance(event, Ignored):
         return Ignore(event.reason, event.repo)
     if bot is not None and event.sender.id == bot.id:
@@ -125,7 +137,7 @@ def _of_comment(event: CommentAdded, bot: Person | None) -> Decision:
     if bot is not None and event.author.id == bot.id:
         return Ignore("this is a comment of our own", event.repo, event.issue)
     if event.edited and event.sender.id != event.author.id:
-        return Ignore("somebody else edited this comment: only its author speaks in it", event.repo, event.issue)
+        return Ignore(FOREIGN_EDIT, event.repo, event.issue)
     base = NewAsk(
         key=f"comment:{event.comment_id}",
         verb=UNCLEAR,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -119,6 +119,7 @@ def _comment(payload: wire.CommentPayload) -> CommentAdded:
     edited = payload.action == "edited"
     return CommentAdded(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("issue.number", payload.issue.number),
         comment_id=_within("comment.id", comment.id, 1, _MOST_ID),
         author=_person("comment.user", comment.user),
@@ -142,6 +143,7 @@ def _said_at(comment: wire.Comment, *, edited: bool) -> datetime:
 def _of_issue(payload: wire.IssuePayload) -> Event:
     changed = LabelsChanged(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("issue.number", payload.issue.number),
         sender=_person("sender", payload.sender),
         labels=payload.issue.label_names,
@@ -153,6 +155,7 @@ def _of_issue(payload: wire.IssuePayload) -> Event:
 def _of_pull(payload: wire.PullRequestPayload) -> Event:
     changed = LabelsChanged(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("number", payload.number),
         sender=_person("sender", payload.sender),
         labels=payload.pull_request.label_names,
@@ -165,14 +168,14 @@ def _by_action(action: str, changed: LabelsChanged, *, merged: bool) -> Event:
     """What happened where `changed` says. Gitea tells of a new issue's labels twice; either time counts, since either
     delivery can be lost.
     """
-    repo, issue, sender, is_pull = changed.repo, changed.issue, changed.sender, changed.is_pull
+    where: dict[str, Any] = {name: getattr(changed, name) for name in ("repo", "repo_id", "issue", "sender", "is_pull")}
     match action:
         case "closed":
-            return Closed(repo=repo, issue=issue, sender=sender, is_pull=is_pull, merged=merged)
+            return Closed(**where, merged=merged)
         case "reopened":
-            return Reopened(repo=repo, issue=issue, sender=sender, is_pull=is_pull, labels=changed.labels)
+            return Reopened(**where, labels=changed.labels)
         case "opened" if not changed.labels:
-            return Ignored("a new issue without labels asks for nothing", repo)
+            return Ignored("a new issue without labels asks for nothing", changed.repo)
         case _:
             return changed
 
@@ -184,6 +187,7 @@ def _review(payload: wire.PullRequestPayload) -> Reviewed:
         raise Malformed("pull_request.updated_at has no time zone")
     return Reviewed(
         repo=_repo(payload.repository),
+        repo_id=_within("repository.id", payload.repository.id, 0, _MOST_ID),
         issue=_issue("number", payload.number),
         sender=_person("sender", payload.sender),
         since=since,

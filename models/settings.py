@@ -82,6 +82,13 @@ class Settings(BaseSettings):
     admin_token: Annotated[
         values.Token | None, Field(description="any long random text: no spaces, no line breaks, ASCII only")
     ] = None
+    oauth_client_id: Annotated[
+        values.Word | None, Field(description="the client id of an OAuth2 application in Gitea")
+    ] = None
+    oauth_client_secret: Annotated[
+        values.Token | None, Field(description="that application's secret: no spaces, no line breaks, ASCII only")
+    ] = None
+    admin_users: Annotated[values.Logins, Field(description="logins, comma-separated")] = frozenset()
     repos: Annotated[
         values.RepoPatterns,
         Field(description="patterns OWNER/NAME like acme/*, to leave out !acme/secret, or *"),
@@ -102,6 +109,12 @@ class Settings(BaseSettings):
     agent_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(hours=1)
     agent_stall_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(minutes=10)
     agent_start_timeout: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(minutes=2)
+    agent_memory: Annotated[values.SizeOrNone, Field(description="64MiB, 4GiB or more, or none")] = 4 << 30
+    agent_processes: Annotated[values.CountOrNone, Field(description=f"{_ONE_UP}, or none")] = 2000
+    agent_cpu_time: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(hours=4)
+    sandbox_paths: Annotated[
+        values.ShownPaths, Field(description="absolute paths of files or folders, comma-separated")
+    ] = ()
     agent_env: Annotated[
         values.VariableNames,
         Field(description="names (not values) of variables, comma-separated, none of them KUGETSU_..."),

@@ -16,12 +16,12 @@ import msgspec
 from peewee import Case, Database, PeeweeException, SqliteDatabase, fn
 from playhouse import migrations
 
-from models import saying, tally, trouble
+from models import repos, saying, tally, trouble
 from models.events import Person
 from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.prepared import Prepared, slot, slots
-from models.tables import Ask, Delivery, Heard, Intake, Job, Repo, Server, Thread
+from models.tables import Ask, Delivery, Heard, Intake, Job, Server, Thread
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,13 @@ def migrate(db: Database, lock_path: Path, *, capacity: int) -> list[str]:
     return ran
 
 
+def pending(db: Database) -> list[str]:
+    """The names of the migrations that have not run yet. Raises DatabaseTooNew."""
+    _refuse_newer(db)
+    applied = set(migrations.Runner(db, str(MIGRATIONS)).applied())
+    return sorted({path.stem for path in MIGRATIONS.glob("[0-9]*.py")} - applied)
+
+
 def _refuse_newer(db: Database) -> None:
     """A migration that has run and that we do not know: columns may mean something else by now."""
     unknown = sorted(
@@ -172,19 +179,19 @@ def _accept(db: Database, item: Incoming) -> Accepted:
     decision = item.decision
     match decision:
         case Ignore(reason):
-            return _store(db, item.delivery, decision, "ignored", reason)
+            return keep(db, item.delivery, decision, "ignored", reason)
         case Look(repo, issue):
             if want_look(db, item.delivery.server, decision, now=item.delivery.received_at):
-                return _store(db, item.delivery, decision, "accepted", f"will look at {repo}#{issue}")
+                return keep(db, item.delivery, decision, "accepted", f"will look at {repo}#{issue}")
             detail = f"nothing was ever asked of me on {repo}#{issue}"
-            return _store(db, item.delivery, decision, "ignored", detail)
+            return keep(db, item.delivery, decision, "ignored", detail)
         case Asks():
             return _accept_asks(db, item.delivery, decision)
 
 
 def _accept_asks(db: Database, delivery: NewDelivery, asks: Asks) -> Accepted:
     where = f"{asks.repo}#{asks.issue}"
-    stored = _store(db, delivery, asks, "accepted", f"{', '.join(ask.verb for ask in asks.asks)} on {where}")
+    stored = keep(db, delivery, asks, "accepted", f"{', '.join(ask.verb for ask in asks.asks)} on {where}")
     new = _heard(db, delivery, asks, stored.delivery_id)
     if len(new) == len(asks.asks):
         return stored
@@ -208,7 +215,8 @@ def _heard(db: Database, delivery: NewDelivery, asks: Asks, delivery_id: int) ->
     return [first, *(ask for ask in others if heard(ask))] if heard(first) else []
 
 
-def _store(db: Database, delivery: NewDelivery, decision: Decision, verdict: str, detail: str) -> Accepted:
+def keep(db: Database, delivery: NewDelivery, decision: Decision, verdict: str, detail: str) -> Accepted:
+    """Store a delivery and what was made of it."""
     row: dict[str, Any] = {**msgspec.structs.asdict(delivery), "headers": json.dumps(delivery.headers)}
     about = {"repo": decision.repo, "issue": decision.issue, "verdict": verdict, "detail": detail}
     return Accepted(int(_ADD_DELIVERY.one(db, **row, **about)), verdict, detail)
@@ -218,7 +226,7 @@ def thread_of(db: Database, server: str, where: Look | Asks, *, now: float) -> T
     """The thread of this issue, made where it is missing; only its ids are read. One that is there is not written to
     without need: others lock the row of a job before that of its thread, and so must we.
     """
-    repo = _repo_of(db, server, where.repo)
+    repo = repos.ensure(db, server, where.repo, where.repo_id)
     title = where.title if isinstance(where, Asks) else ""
     found = _FIND_THREAD.run(db, repo=repo, issue=where.issue).fetchone()
     if found is None:
@@ -231,14 +239,6 @@ def thread_of(db: Database, server: str, where: Look | Asks, *, now: float) -> T
     return Thread(id=number, server=server, repo=repo, issue=where.issue)
 
 
-def _repo_of(db: Database, server: str, name: str) -> int:
-    found = _FIND_REPO.one(db, server=server, name=name)
-    if found is None:
-        _ADD_REPO.run(db, server=server, name=name)
-        found = _FIND_REPO.one(db, server=server, name=name)
-    return int(found)
-
-
 def home_of(db: Database, server: str, where: Look | Asks, verb: str, *, now: float) -> Thread:
     """The thread to which `verb`, said there, belongs: on a pull request of ours the one of the issue it came from,
     but for a review, which is of the pull request itself.
@@ -249,14 +249,14 @@ def home_of(db: Database, server: str, where: Look | Asks, verb: str, *, now: fl
 
 def _maker(db: Database, server: str, where: Look | Asks) -> Thread | None:
     """The thread that works on this pull request, or else the one whose work went there once."""
-    pull = {"repo": _FIND_REPO.one(db, server=server, name=where.repo), "pull": where.issue}
+    pull = {"repo": repos.find(db, server, where.repo, where.repo_id), "pull": where.issue}
     found = _AT_WORK_ON.run(db, **pull).fetchone() or _MADE.run(db, **pull).fetchone()
     return Thread(id=found[0], server=server, repo=pull["repo"], issue=found[1]) if found else None
 
 
 def want_look(db: Database, server: str, look: Look, *, now: float | None = None) -> bool:
     """Have the desk look at this issue again; False where there is none that it should look at."""
-    known = _known(db, server, look)
+    known = known_threads(db, server, look)
     if not known and not look.only_known:
         known = [int(thread_of(db, server, look, now=now if now is not None else time.time()).id)]
     for number, reviews_from in zip(known, (look.reviews_from, None), strict=False):
@@ -264,10 +264,10 @@ def want_look(db: Database, server: str, look: Look, *, now: float | None = None
     return bool(known)
 
 
-def _known(db: Database, server: str, look: Look) -> list[int]:
+def known_threads(db: Database, server: str, look: Look) -> list[int]:
     """The threads there are that this concerns: of a pull request of ours its maker's first, then its own."""
     maker = _maker(db, server, look) if look.is_pull else None
-    own = _FIND_THREAD.one(db, repo=_FIND_REPO.one(db, server=server, name=look.repo), issue=look.issue)
+    own = _FIND_THREAD.one(db, repo=repos.find(db, server, look.repo, look.repo_id), issue=look.issue)
     found = [*([maker.id] if maker else []), *([own] if own is not None else [])]
     return list(dict.fromkeys(int(number) for number in found))
 
@@ -311,12 +311,6 @@ _ADD_DELIVERY = Prepared(
     ).returning(Delivery.id)
 )
 _CORRECT_DELIVERY = Prepared(lambda: Delivery.update(**slots("verdict", "detail")).where(Delivery.id == slot("id")))
-_FIND_REPO = Prepared(lambda: Repo.select(Repo.id).where((Repo.server == slot("server")) & (Repo.name == slot("name"))))
-_ADD_REPO = Prepared(
-    lambda: Repo.insert(**slots("server", "name")).on_conflict(
-        action="NOTHING", conflict_target=[Repo.server, Repo.name]
-    )
-)
 _FIND_THREAD = Prepared(
     lambda: Thread.select(Thread.id, Thread.title).where(
         (Thread.repo == slot("repo")) & (Thread.issue == slot("issue"))

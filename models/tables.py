@@ -82,7 +82,7 @@ class Intake(Model):
 
 
 class Repo(Model):
-    """A repository somebody asked in; `turn` orders them so that each gets its turn.
+    """A repository that we have seen; `turn` orders them so that each gets its turn.
 
     `file_good` is the last text of its `.kugetsu.toml` that could be used, `file_version` the newest one's digest, and
     `file_problem` why that one cannot be used.
@@ -201,6 +201,7 @@ class Thread(Model):
         indexes = (
             (("repo", "issue"), True),
             SQL("CREATE INDEX thread_of_pull ON thread (repo_id, pull) WHERE pull IS NOT NULL"),
+            SQL("CREATE INDEX thread_by_number ON thread (issue)"),
             SQL("CREATE INDEX thread_due ON thread (urgent, desk_not_before) WHERE desk_wanted > desk_seen"),
         )
         constraints = [
@@ -228,7 +229,15 @@ class Delivery(Model):
 
     class Meta:
         table_name = "delivery"
-        indexes = ((("server", "repo", "received_at"), False),)
+        indexes = (
+            SQL("CREATE INDEX delivery_by_verdict ON delivery (verdict, id)"),
+            SQL("CREATE INDEX delivery_by_source ON delivery (source, verdict, id)"),
+            SQL("CREATE INDEX delivery_by_repo ON delivery (repo, id)"),
+            SQL("CREATE INDEX delivery_by_event ON delivery (event_type, id)"),
+            SQL("CREATE INDEX delivery_by_uuid ON delivery (uuid)"),
+            (("server", "repo", "received_at"), False),
+            SQL("CREATE INDEX delivery_recovered ON delivery (received_at) WHERE source = 'reconcile'"),
+        )
         constraints = [Check("verdict IN ('accepted', 'duplicate', 'ignored')")]
 
 
@@ -308,6 +317,11 @@ class Job(Model):
             (("thread", "id"), False),
             SQL("CREATE INDEX job_of_pull ON job (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
+            SQL("CREATE INDEX job_by_state ON job (state, id)"),
+            SQL("CREATE INDEX job_by_outcome ON job (outcome, id)"),
+            SQL("CREATE INDEX job_by_person ON job (asked_by, id)"),
+            SQL("CREATE INDEX job_by_day ON job (asked_at, id)"),
+            SQL("CREATE INDEX job_ended ON job (finished_at, repo_id, outcome, tokens_in, tokens_out, cost)"),
             SQL("CREATE INDEX job_completed ON job (finished_at) WHERE outcome = 'completed'"),
             SQL("CREATE UNIQUE INDEX job_one_running ON job (thread_id) WHERE state = 'running'"),
         )
@@ -326,7 +340,8 @@ class Ask(Model):
     """One thing one person said. `key` names it by content, so however often it arrives it is this row.
 
     `said_on` is the number of the issue or pull request where it was said: what is said on a pull request of ours
-    belongs to the thread of its issue. `entry_id` orders it among all that happened on the server.
+    belongs to the thread of its issue. `entry_id` orders it among all that happened on the server. `title` and `body`
+    are what the thread's issue said then; None as long as nobody has looked.
     """
 
     thread_id: int
@@ -352,6 +367,8 @@ class Ask(Model):
     verdict = TextField(null=True)
     reason = TextField(default="")
     told_run = IntegerField(null=True)
+    title = TextField(null=True)
+    body = TextField(null=True)
 
     class Meta:
         table_name = "ask"
@@ -384,6 +401,66 @@ class Move(Model):
     class Meta:
         table_name = "move"
         indexes = (SQL("CREATE INDEX move_at ON move (at)"),)
+
+
+class Watch(Model):
+    """What reconciliation knows of a repository, one row each; made when the repository is first seen.
+
+    `remote_id` is the server's own number of it, which stays when it is renamed. Two clocks: `known_from` and
+    `heard_until` are times of the server's, the others ours. What is older than `known_from` was there before us and
+    asks nothing; what changed until `heard_until` has been looked at, by a look that began at `looked_at`. `swept_at`:
+    when all open issues were looked through. `stirred_at`: when something last happened there. `due_at`: the next look.
+    `lost_at`: since when the server says that it is not there, `archived`: that nobody can write to it.
+    """
+
+    repo_id: int
+    id = AutoField()
+    server = TextField()
+    repo = ForeignKeyField(Repo, backref="watches", on_delete="CASCADE", unique=True)
+    remote_id = BigIntegerField(null=True)
+    known_from = DoubleField(null=True)
+    heard_until = DoubleField(null=True)
+    looked_at = DoubleField(default=0.0)
+    swept_at = DoubleField(default=0.0)
+    stirred_at = DoubleField(default=0.0)
+    due_at = DoubleField(default=0.0)
+    failures = IntegerField(default=0)
+    problem = TextField(default="")
+    lost_at = DoubleField(null=True)
+    archived = BooleanField(default=False)
+
+    class Meta:
+        table_name = "watch"
+        indexes = ((("server", "remote_id"), True), (("due_at",), False))
+
+
+class Census(Model):
+    """When the repositories of a server were last counted (`counted_at`, by the server's clock), and when that is due
+    again (`due_at`, by ours).
+    """
+
+    server = TextField(primary_key=True)
+    counted_at = DoubleField(null=True)
+    due_at = DoubleField(default=0.0)
+    failures = IntegerField(default=0)
+    problem = TextField(default="")
+
+    class Meta:
+        table_name = "census"
+
+
+class Hint(Model):
+    """A look at a thread that reconciliation wanted, and no webhook: what that look finds was missed.
+
+    `look` is the thread's `look_wanted` that it led to. A webhook that comes later raises that, and this is void.
+    """
+
+    thread_id: int
+    thread = ForeignKeyField(Thread, backref="hints", on_delete="CASCADE", primary_key=True)
+    look = IntegerField()
+
+    class Meta:
+        table_name = "hint"
 
 
 class Tally(Model):
@@ -487,9 +564,26 @@ class Notification(Model):
         )
 
 
+class Session(Model):
+    """Somebody who has signed in to the admin pages. `digest` is of the id that their browser holds, `repos` a JSON
+    list of the repositories that they may write to.
+    """
+
+    digest = TextField(primary_key=True)
+    name = TextField()
+    sees_all = BooleanField()
+    repos = TextField()
+    began_at = DoubleField()
+    ends_at = DoubleField()
+
+    class Meta:
+        table_name = "session"
+
+
 TABLES: tuple[type[Model], ...] = (
     *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
     *(Account, Spending, Gateway, Tally, Hook, Refusal),
     *(Bookmark, Notification),
+    *(Watch, Census, Hint, Session),
 )
 """All of them, in an order in which they can be created."""

@@ -83,6 +83,12 @@ def thread_failed(db: Database, thread: Thread, *, problem: str, not_before: flo
         tally.add(db, tally.GITEA_RETRIES, server=thread.server)
 
 
+def wake(db: Database, server: str) -> None:
+    """The server answers again: what did not succeed there is tried again at once."""
+    waits = (Thread.server == server) & (Thread.desk_failures > 0) & (Thread.desk_wanted > Thread.desk_seen)
+    Thread.update(desk_not_before=0.0).where(waits).execute(db)
+
+
 def _held(thread: Thread) -> Expression:
     """The row of `thread`, as long as it is held by who took it: the epoch tells apart two of the same worker."""
     lease = (Thread.desk_worker == thread.desk_worker) & (Thread.desk_epoch == thread.desk_epoch)

@@ -7,12 +7,14 @@ same value. The types only accept or refuse: what would be right is said beside 
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+_MIB = 1024 * 1024
 _LONGEST = timedelta(days=365)
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.:@+~-]+)+", re.ASCII)
 _REPO_PATTERN = re.compile(r"!?(\*|[\w.*?\[\]!-]+/[\w.*?\[\]!-]+)", re.ASCII)
@@ -40,6 +42,25 @@ def _duration(value: object) -> timedelta:
     if not isinstance(value, str):
         raise ValueError("not text")  # noqa: TRY004 - pydantic turns ValueError, not TypeError, into its own error
     return duration(value)
+
+
+def size(text: str) -> int:
+    """Read `512MiB`, `4GiB` as bytes. Raises ValueError for anything else, and for less than 64 MiB."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?([MG])iB", text.strip(), re.ASCII)
+    if found is None:
+        raise ValueError("not a size")
+    count = int(float(found[1]) * (_MIB if found[2] == "M" else 1024 * _MIB))
+    if count < 64 * _MIB:
+        raise ValueError("too little to start anything")
+    return count
+
+
+def _size(value: object) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("not text")  # noqa: TRY004 - as above
+    return None if value.strip().lower() == "none" else size(value)
 
 
 def _words(value: object) -> tuple[Any, ...]:
@@ -106,6 +127,13 @@ def _variable_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _shown_paths(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Nothing relative, and never the whole machine."""
+    if not all(path.is_absolute() and path != Path("/") and ".." not in path.parts for path in paths):
+        raise ValueError("not a path to show")
+    return paths
+
+
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f]+$")]
 Keyword = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words)]
@@ -114,6 +142,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_none)]
 AmountOrNone = Annotated[Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(_none)]
+SizeOrNone = Annotated[Annotated[int, Field(ge=64 * _MIB)] | None, BeforeValidator(_size)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
@@ -122,4 +151,5 @@ Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_words)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 RepoPatterns = Annotated[Words, AfterValidator(_repo_patterns)]
 Logins = Annotated[frozenset[str], BeforeValidator(_logins)]
+ShownPaths = Annotated[tuple[Path, ...], BeforeValidator(_words), AfterValidator(_shown_paths)]
 VariableNames = Annotated[Words, AfterValidator(_variable_names)]

@@ -1,35 +1,53 @@
-"""Who comes to the admin side: by the admin token, signed in, or from this machine."""
+"""Who comes to the admin side: signed in, by the admin token, or from this machine."""
 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
+from peewee import Database
 from starlette.requests import Request
 
+from models import sessions
 from models.settings import Settings
 from webhook.admin import refusal
+from webhook.attempts import Attempts, TooMany
 from webhook.seals import Seals
 from webhook.viewing import Viewer
 
-ADMIN = "admin"
+ADMIN: Final = "admin"
 """Who asked, where an administrator did; no account of a Gitea is meant."""
 
-OWN_SITES = ("same-origin", "none")
+OWN_SITES: Final = ("same-origin", "none")
 """What a browser says in Sec-Fetch-Site of a request that no other site has made."""
 
-CSRF = "csrf"
+CSRF: Final = "csrf"
 """The field of a form, and `X-CSRF-Token` the header, that show that one of our own pages has made a request."""
+
+_COOKIE: Final = "kugetsu_session"
 
 
 class Denied(Exception):
-    """May not do this. `status` is the HTTP answer, the message a sentence, `sign_in` whether signing in would help."""
+    """May not do this. `status` is the HTTP answer, the message a sentence, `sign_in` whether signing in would help,
+    `wait` the seconds after which it may be tried again.
+    """
 
-    def __init__(self, status: int, sentence: str, *, sign_in: bool = False) -> None:
+    def __init__(self, status: int, sentence: str, *, sign_in: bool = False, wait: int | None = None) -> None:
         super().__init__(sentence)
         self.status = status
         self.sign_in = sign_in
+        self.wait = wait
+
+
+def cookie_of(settings: Settings) -> tuple[str, bool]:
+    """The name of the cookie that holds the session, and whether it is for TLS only: where it is, its name has browsers
+    take it from nobody but this very host (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
+    """
+    secure = settings.public_url.startswith("https://")
+    return f"__Host-{_COOKIE}" if secure else _COOKIE, secure
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +56,51 @@ class Access:
 
     settings: Settings
     seals: Seals
+    database: Database
+    attempts: Attempts = field(default_factory=Attempts)
 
-    def viewer(self, request: Request) -> Viewer:
-        """Who looks. Raises Denied."""
-        refused = refusal(request, self.settings.admin_token)
-        if refused is not None and refused.status_code == 401:  # noqa: PLR2004 - HTTP
-            raise Denied(401, "the admin token is missing or wrong", sign_in=True)
-        if refused is not None:
-            raise Denied(403, "only this machine itself is served here while KUGETSU_ADMIN_TOKEN is not set")
+    def viewer(self, request: Request, *, now: float) -> Viewer:
+        """Who looks. Needs a connection; raises Denied."""
+        if "authorization" not in request.headers and (signed_in := self._signed_in(request, now)) is not None:
+            return signed_in
         if self.settings.admin_token is not None:
-            return Viewer(ADMIN, sees_all=True)
+            return self._by_token(request)
+        if self.settings.oauth_client_id is not None:
+            raise Denied(401, "nobody is signed in", sign_in=True)
+        if (refused := refusal(request, None)) is not None:
+            raise Denied(403, str(json.loads(bytes(refused.body))["error"]))
         return Viewer(ADMIN, sees_all=True, csrf=self.seals.mark(CSRF, "this machine"))
+
+    def session_of(self, request: Request) -> str | None:
+        """The id of the session that the browser holds, whether it is still good or not."""
+        name, _ = cookie_of(self.settings)
+        number = self.seals.open("session", request.cookies.get(name, ""), seconds=sessions.LASTS)
+        return number if isinstance(number, str) else None
+
+    def _signed_in(self, request: Request, now: float) -> Viewer | None:
+        number = self.session_of(request)
+        found = sessions.find(self.database, number, now=now) if number is not None else None
+        if found is None or number is None:
+            return None
+        csrf = self.seals.mark(CSRF, number)
+        return Viewer(found.name, found.sees_all, csrf, found.repos, signed_in=True)
+
+    def _by_token(self, request: Request) -> Viewer:
+        given = "authorization" in request.headers
+        if given:
+            self.check_attempts(request)
+        if refusal(request, self.settings.admin_token) is None:
+            return Viewer(ADMIN, sees_all=True)
+        if given:
+            self.attempts.failed(address_of(request))
+        raise Denied(401, "the admin token is missing or wrong", sign_in=True)
+
+    def check_attempts(self, request: Request) -> None:
+        """Raise Denied where nobody may try to sign in from there now."""
+        try:
+            self.attempts.check(address_of(request))
+        except TooMany as error:
+            raise Denied(429, str(error), wait=error.seconds) from None
 
     def check_change(self, request: Request, viewer: Viewer, given: str, *, form: bool) -> None:
         """Raise Denied for a change that a page of another site may have made the viewer's browser send. `given` is the
@@ -56,12 +108,21 @@ class Access:
         """
         if not viewer.csrf:
             return
-        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
-        own = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
-        if not own or site not in OWN_SITES:
-            raise Denied(403, "a page of another site may not steer this service")
+        self.check_site(request)
         if (form or viewer.signed_in) and not same(given, viewer.csrf):
             raise Denied(403, "this form is no longer good: open the page again and repeat what you did")
+
+    def check_site(self, request: Request) -> None:
+        """Raise Denied for what a page of another site has made a browser send; browsers say so themselves."""
+        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
+        ours = (request.headers.get("host", ""), urlsplit(self.settings.public_url).netloc)
+        if (origin is not None and urlsplit(origin).netloc not in ours) or site not in OWN_SITES:
+            raise Denied(403, "a page of another site may not steer this service")
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, as far as it is known here: behind a proxy, the proxy."""
+    return request.client.host if request.client else ""
 
 
 def same(given: str, right: str) -> bool:

@@ -1,6 +1,7 @@
 """Who may see the admin side without signing in: who has its token, or comes from this machine."""
 
 import hmac
+import logging
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -8,10 +9,20 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from webhook import peers
+
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 """What proxies add: a request with one of these comes from somewhere else, whoever brought it."""
 
 _BEARER = "bearer "
+
+
+ONLY_HERE = "only this machine itself is served here while KUGETSU_ADMIN_TOKEN is not set"
+NOT_AGENTS = (
+    "agents are not served here, and you may be one of their programs; with KUGETSU_ADMIN_TOKEN set, its bearer is"
+)
+
+_log = logging.getLogger(__name__)
 
 
 def refusal(request: Request, token: SecretStr | None) -> Response | None:
@@ -19,12 +30,16 @@ def refusal(request: Request, token: SecretStr | None) -> Response | None:
 
     With a token in the settings it must be sent. Without one only this machine is served, and only under a name
     of this machine: a web page elsewhere can have a browser here call us, by a name of its own that it points at us.
+    Nor are agents served, which are on this machine, too. Blocks for some milliseconds.
     """
     if token is not None:
         return None if _has_token(request, token.get_secret_value()) else _unauthorised()
-    if _is_local(request):
-        return None
-    return JSONResponse({"error": "only this machine itself is served here while KUGETSU_ADMIN_TOKEN is not set"}, 403)
+    if not _is_local(request):
+        return JSONResponse({"error": ONLY_HERE}, 403)
+    if peers.may_be_an_agent(request.scope["client"], request.scope["server"]):
+        _log.warning("%s %s was refused to what may be an agent", request.method, request.url.path)
+        return JSONResponse({"error": NOT_AGENTS}, 403)
+    return None
 
 
 def _unauthorised() -> Response:

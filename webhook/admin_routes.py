@@ -16,11 +16,13 @@ from webhook.door import Door
 from webhook.health import Health
 from webhook.jobs import Jobs
 from webhook.notices import Notices
+from webhook.oauth import CALLBACK, SignInServer
 from webhook.pages.charts import Charts
 from webhook.pages.frame import Frame, static_route
 from webhook.pages.overview import Overview
 from webhook.repos import Repos
 from webhook.seals import Seals, key_of
+from webhook.signin import SignIn
 from webhook.steering import Steering
 from webhook.streams import Streams
 from webhook.wiring import Wiring
@@ -29,11 +31,12 @@ from webhook.wiring import Wiring
 def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[int, int]]) -> list[BaseRoute]:
     """Everything below /admin. `refused` counts by HTTP status the deliveries turned away since the start."""
     settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings))
-    access = Access(settings, Seals(key_of(settings.home)))
+    access = Access(settings, Seals(key_of(settings.home)), wiring.database)
     door = Door(access, Frame(), wiring.database, wiring.clock)
     streams = Streams(door, wiring.database, _stopping)
     return [
         static_route(),
+        *_signin(SignIn(settings, door, SignInServer.of(settings))),
         Route("/admin", Overview(settings, door, health, refused, redactor).page),
         Route("/admin/status", Admin(settings, door, refused, health).status),
         Route("/admin/charts", Charts(door).page),
@@ -43,6 +46,16 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         *_repos(Repos(settings, door, wiring.ring)),
         *_notices(Notices(settings, door, redactor, wiring.ring)),
         *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
+    ]
+
+
+def _signin(signin: SignIn) -> list[BaseRoute]:
+    return [
+        Route("/admin/signin", signin.page),
+        Route("/admin/signin", signin.by_token, methods=["POST"]),
+        Route("/admin/signin/gitea", signin.to_gitea),
+        Route(CALLBACK, signin.from_gitea),
+        Route("/admin/signout", signin.out, methods=["POST"]),
     ]
 
 

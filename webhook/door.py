@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 from peewee import Database, PeeweeException
@@ -97,7 +97,7 @@ class Door:
     def __init__(self, access: Access, frame: Frame, database: Database, clock: Callable[[], float]) -> None:
         self.access = access
         self.frame = frame
-        self._database = database
+        self.database = database
         self._clock = clock
 
     def get(self, read: Callable[[Visit], Response]) -> Endpoint:
@@ -130,6 +130,20 @@ class Door:
 
         return endpoint
 
+    def anybody(self, kind: type[Said], act: Callable[[Request, Said], Response]) -> Endpoint:
+        """An endpoint for a form of ours that is sent by who has not come in yet."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                sent, fields = await _sent(request)
+                self.access.check_site(request)
+                said = _convert(fields, kind) if fields is not None else _decode(sent, kind)
+                return await run_in_threadpool(act, request, said)
+            except (Denied, Problem, PeeweeException) as error:
+                return self._refused(request, error)
+
+        return endpoint
+
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._clock()
@@ -144,19 +158,19 @@ class Door:
         return self._refused(request, error)
 
     def _viewer(self, request: Request) -> Viewer:
-        with self._database.connection_context():
-            return self.access.viewer(request)
+        with self.database.connection_context():
+            return self.access.viewer(request, now=self._clock())
 
     def _visit(self, request: Request, viewer: Viewer) -> Visit:
         said = self.access.seals.open("said", request.cookies.get(SAID, ""), seconds=SAID_SECONDS)
-        return Visit(request, viewer, self._database, self._clock(), self.frame, said or "")
+        return Visit(request, viewer, self.database, self._clock(), self.frame, said or "")
 
     def _read(self, request: Request, viewer: Viewer, read: Callable[[Visit], Response]) -> Response:
-        with self._database.connection_context():
+        with self.database.connection_context():
             return read(self._visit(request, viewer))
 
     def _act(self, request: Request, viewer: Viewer, act: Callable[[Visit, Said], Done], said: Said) -> Done:
-        with self._database.connection_context():
+        with self.database.connection_context():
             return act(self._visit(request, viewer), said)
 
     def _done(self, done: Done, back: str | None) -> Response:
@@ -168,10 +182,23 @@ class Door:
 
     def _refused(self, request: Request, error: Exception) -> Response:
         status, sentence = _what(error)
+        if isinstance(error, Denied) and error.sign_in and wants_page(request):
+            there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            after = urlencode({"next": there if request.method == "GET" else "/admin"})
+            return RedirectResponse(f"/admin/signin?{after}", 303, headers=HEADERS)
+        headers = _headers_for(error)
         if wants_page(request):
-            return self.frame.page("problem.html", None, status=status, sentence=sentence, here="", said="")
-        headers = {"WWW-Authenticate": 'Bearer realm="kugetsu"'} if status == 401 else None  # noqa: PLR2004 - HTTP
+            answer = self.frame.page("problem.html", None, status=status, sentence=sentence, here="", said="")
+            answer.headers.update(headers)
+            return answer
         return JSONResponse({"error": sentence}, status, headers=headers)
+
+
+def _headers_for(error: Exception) -> dict[str, str]:
+    if not isinstance(error, Denied):
+        return {}
+    named = {"WWW-Authenticate": 'Bearer realm="kugetsu"'} if error.status == 401 else {}  # noqa: PLR2004 - HTTP
+    return named | ({"Retry-After": str(error.wait)} if error.wait is not None else {})
 
 
 def own_path(address: str) -> str:

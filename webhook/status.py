@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import NotRequired, TypedDict
 
-from peewee import Database, fn
+from peewee import JOIN, Database, fn
 
-from models import budgets, limits, spending, store
+from models import budgets, limits, recovery, spending, store
 from models.moves import Outcome, State
+from models.recovery import Missed
 from models.settings import Settings
-from models.tables import Delivery, Job, Repo, Server, Worker
+from models.tables import Delivery, Job, Repo, Server, Watch, Worker
 from webhook.health import SILENT, what_is_missing
 
 Value = str | int | float | bool | None
@@ -44,7 +45,7 @@ def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, 
         "workers": [_worker(worker, now) for worker in workers],
         "jobs": jobs,
         "deliveries": _deliveries(db) | {"refused": sum(refused.values())},
-        "repos": _repos(db),
+        "repos": _repos(db, settings.public_url, now=now),
         "gitea": _gitea(db, settings),
         "agent": {
             "command": settings.agent_command,
@@ -132,15 +133,49 @@ def _deliveries(db: Database) -> dict[str, int]:
     return counts | {"recovered": int(missed.count(db))}
 
 
-def _repos(db: Database) -> list[dict[str, Value]]:
-    counts = dict(_job_counts(db))
-    rows: Sequence[Repo] = list(Repo.select().order_by(Repo.server, Repo.name).execute(db))
-    return [{"server": row.server, "repo": row.name, "jobs": counts.get(row.id, 0)} for row in rows]
+def _repos(db: Database, public_url: str, *, now: float) -> list[dict[str, Value]]:
+    """By server and name. `missed_24h` counts what was asked and no webhook told of, `problem` is a sentence or ""."""
+    jobs, missed = _job_counts(db), recovery.missed_since(db, now - recovery.DAY_SECONDS)
+    rows = Repo.select(Repo, Watch).join(Watch, JOIN.LEFT_OUTER, on=(Watch.repo == Repo.id), attr="seen")
+    found = rows.order_by(Repo.server, Repo.name).execute(db)
+    return [_repo(row, jobs.get(row.id, 0), missed.get((row.server, row.name)), public_url) for row in found]
 
 
-def _job_counts(db: Database) -> list[tuple[int, int]]:
+def _repo(repo: Repo, jobs: int, missed: Missed | None, public_url: str) -> dict[str, Value]:
+    watch: Watch | None = getattr(repo, "seen", None)
+    return {
+        "server": repo.server,
+        "repo": repo.name,
+        "jobs": jobs,
+        "looked_at": rfc3339(watch.looked_at) if watch else None,
+        "missed_24h": missed.count if missed else 0,
+        "missed_at": rfc3339(missed.last_at) if missed else None,
+        "archived": bool(watch and watch.archived),
+        "problem": problem_of(watch, missed, public_url),
+    }
+
+
+def problem_of(watch: Watch | None, missed: Missed | None, public_url: str) -> str:
+    """What somebody has to see to, the gravest first."""
+    if watch is not None and watch.lost_at is not None:
+        return f"it is gone, or the bot may not see it, since {rfc3339(watch.lost_at)}; nothing can be told there"
+    if watch is not None and watch.archived:
+        return "it is archived: what is to be told there waits until it is not"
+    if watch is not None and watch.problem:
+        return watch.problem
+    return _lost_deliveries(missed, public_url) if missed else ""
+
+
+def _lost_deliveries(missed: Missed, public_url: str) -> str:
+    return (
+        f"the webhook missed {missed.count} of what was asked in the last 24 hours; it was found by looking. Is there"
+        f" an active webhook to {public_url}/webhook, and what does Gitea show under its Recent Deliveries?"
+    )
+
+
+def _job_counts(db: Database) -> dict[int, int]:
     rows = Job.select(Job.repo, fn.COUNT(Job.id)).group_by(Job.repo).tuples().execute(db)
-    return [(int(repo), int(count)) for repo, count in rows]
+    return {int(repo): int(count) for repo, count in rows}
 
 
 def _gitea(db: Database, settings: Settings) -> dict[str, dict[str, Value]]:

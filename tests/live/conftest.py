@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from jobs import agent, opencode, sandbox
-from jobs.agent import Limits, RunSpec, RunState
+from jobs.agent import RunSpec, RunState
 from jobs.keeper import KeeperResult
 from jobs.opencode import AgentMissing, Invocation, Program, Surroundings
 from jobs.place import Place
 from jobs.processes import carrying
 from jobs.transcript import Cancelled, Completed, Failed, Transcript, judge
+from jobs.watch import Limits
 from tests.fakes.llm import FakeLLM, opencode_config
 from tests.unit.runs import wait_until
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 
 from jobs import agent, sandbox
-from jobs.agent import Limits, RunSpec
+from jobs.agent import RunSpec
 from jobs.keeper import KEEPER, KeeperResult
 from jobs.place import Place
 from jobs.processes import Identity
+from jobs.watch import Limits
 
 PLAIN_USER = 65534
 PATIENT = Limits(wall=60, start=60, stall=60)

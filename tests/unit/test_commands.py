@@ -1,6 +1,7 @@
 """A repository's command under a keeper: how it ends, what is kept of its output, what it sees."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from jobs import agent, commands
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost, Order
 from jobs.keeper import SHUTDOWN
 from jobs.transcript import CANCELLED
-from tests.unit.runs import World, wait_until, world
+from tests.unit.runs import PATIENT, World, wait_until, world
 
 
 @pytest.fixture(params=["bwrap", "none"])
@@ -27,7 +28,7 @@ def order(here: World, command: str, seconds: float = 60) -> Order:
         mirror=here.root / "mirror",
         lock=here.lock,
         run_dir=here.root / "run-1",
-        seconds=seconds,
+        limits=replace(PATIENT, wall=seconds),
     )
 
 

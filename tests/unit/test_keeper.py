@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from jobs import agent, keeper
-from jobs.agent import Limits
+from jobs import agent, keeper, watch
+from jobs.watch import Limits
 from tests.unit.runs import PATIENT, World, running, wait_until, world
+
+HOG = "python3 -c 'import time; kept = bytearray(160 << 20); time.sleep(60)'"
+HIDING_HOG = (
+    "python3 -c 'import mmap, time; kept = mmap.mmap(-1, 160 << 20); kept.write(bytes(160 << 20)); time.sleep(60)'"
+)
+CROWD = "for n in $(seq 60); do sleep MARKER & done; wait"
+SPIN = "for n in 1 2; do (while :; do :; done) & done; wait"
 
 
 @pytest.fixture(params=["none", "bwrap"])
@@ -94,12 +101,22 @@ def test_a_killed_agent_is_told_from_one_that_ended(here: World) -> None:
         (replace(PATIENT, stall=0.5), "echo hi; sleep MARKER", "stalled", "gave no sign of life for 0.5 seconds"),
         (replace(PATIENT, output=5000), "yes", "output_limit", "wrote more than 5000 bytes of output"),
         (replace(PATIENT, output=5000), "echo hi; yes >&2", "output_limit", "wrote more than 5000 bytes of output"),
+        (replace(PATIENT, memory=96 << 20), HOG, "over_limit", "used more than 96 MiB of memory"),
+        (replace(PATIENT, memory=96 << 20), HIDING_HOG, "over_limit", "used more than 96 MiB of memory"),
+        (replace(PATIENT, threads=40), CROWD, "over_limit", "ran more than 40 processes and threads at once"),
+        (replace(PATIENT, cpu=0.4), SPIN, "over_limit", "used more than 0.4 seconds of processor time"),
     ],
-    ids=["wall", "start", "stall", "output", "stderr"],
+    ids=["wall", "start", "stall", "output", "stderr", "memory", "shared memory", "processes", "processor time"],
 )
 def test_a_broken_limit_ends_the_run(here: World, limits: Limits, script: str, ended: str, reason: str) -> None:
     result = here.run(script, limits=limits)
     assert (result.ended, result.reason) == (ended, reason)
+
+
+def test_a_file_longer_than_allowed_is_cut_off(here: World) -> None:
+    result = here.run("echo hi; exec head -c 9000000 /dev/zero >long", limits=replace(PATIENT, file=1 << 20))
+    assert (here.place.tree / "long").stat().st_size == 1 << 20
+    assert result.code != 0
 
 
 def test_standard_error_is_no_sign_of_life(here: World) -> None:
@@ -212,4 +229,4 @@ def test_the_result_is_there_before_the_lock_is_free(here: World) -> None:
     [(3600, "1 hour"), (7200, "2 hours"), (600, "10 minutes"), (60, "1 minute"), (90, "90 seconds"), (1, "1 second")],
 )
 def test_durations_are_spoken_as_people_do(seconds: float, words: str) -> None:
-    assert keeper.spoken(seconds) == words
+    assert watch.spoken(seconds) == words

@@ -226,6 +226,16 @@ def test_a_lost_session_needs_a_new_one() -> None:
             False,
         ),
         (
+            replace(ENDED, ended="over_limit", reason="used more than 4 GiB of memory"),
+            "the agent used more than 4 GiB of memory and was ended",
+            False,
+        ),
+        (
+            replace(ENDED, code=153),
+            "the agent was killed: one of its processes wrote a longer file than is allowed",
+            False,
+        ),
+        (
             replace(ENDED, ended="failed_to_start", reason="[Errno 2] No such file"),
             "the agent could not be started: [Errno 2] No such file",
             False,

@@ -4,7 +4,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +29,7 @@ from tests.fakes.gitea.faults import Fault, Faults, When
 from tests.fakes.gitea.forge import Forge
 from tests.fakes.gitea.githttp import GitHttp
 from tests.fakes.gitea.looks import Looks
+from tests.fakes.gitea.oauth import OAuth
 from tests.fakes.gitea.pages import Pages
 from tests.fakes.gitea.people import PersonVerbs
 from tests.fakes.gitea.record import Exchange, Record
@@ -79,6 +82,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
         self._api = Api(self.forge, ROUTES)
         self._git = GitHttp(self.forge)
         self._pages = Pages(self, demo_person)
+        self.oauth = OAuth(state)
         self._port = port
         self._listener: Listener | None = None
         self._closed: list[Listener] = []
@@ -182,16 +186,22 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
 
     def _route(self, request: Request) -> tuple[Answer, User | None]:
         try:
-            return self._find(request)
+            answer, user = self._find(request)
+            return replace(answer, headers=answer.headers | {"Date": self._date()}), user
         except Exception:  # noqa: BLE001 - a bug of the fake must reach the test, not end a thread
             self.forge.surprise(f"{request.method} {request.path} broke the fake:\n{traceback.format_exc()}")
             return self._api.error(500, ""), None
+
+    def _date(self) -> str:
+        return format_datetime(self.forge.state.clock().astimezone(UTC), usegmt=True)
 
     def _find(self, request: Request) -> tuple[Answer, User | None]:
         if request.path.startswith(f"{PREFIX}/"):
             return self._api.answer(request)
         if found := self._git.answer(request):
             return found
+        if page := self.oauth.answer(request):
+            return page, None
         if page := self._pages.answer(request):
             return page, None
         if request.path != "/favicon.ico":

@@ -1,0 +1,166 @@
+"""One look at one repository: what changed there, and what of it nobody has told us."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from jobs import found
+from jobs.found import Found
+from jobs.reviewers import SAID
+from jobs.servers import Forge
+from jobs.wiring import Wiring
+from models import recovery
+from models.intake import PRIORITY_SCOPE, Asks, Ignore, decide, is_ask_label
+from models.payloads import Malformed, parse
+from models.settings import repo_allowed
+from models.store import Incoming, NewDelivery
+from models.wire import Comment, Issue, Repository
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What of a repository is to be read; all times are the server's, in seconds since the epoch.
+
+    `there` is its clock now. Issues are read that changed at `since` or later, with `sweep` also all open ones;
+    comments that changed at `back` or later. What is younger than `grace` seconds is left for the next look: its
+    webhook is still on its way. What is dated before `known_from` was there before us.
+    """
+
+    there: float
+    known_from: float
+    since: float
+    back: float
+    grace: float
+    sweep: bool
+
+
+class Look:
+    """`seen` says how each issue looked that was read lately. After `run` it says how they look now, `stirred` whether
+    anything happened, `too_young` whether something was left for the next look.
+    """
+
+    def __init__(self, wiring: Wiring, forge: Forge, repo: Repository, window: Window, seen: dict[int, int]) -> None:
+        self._wiring = wiring
+        self._forge = forge
+        self._name = repo.full_name
+        self._window = window
+        self._seen_before = seen
+        self._repo = repo
+        self.seen: dict[int, int] = {}
+        self.stirred = False
+        self.too_young = False
+
+    def run(self) -> None:
+        """Read what there is to read, and store what is new to us. Raises GiteaError."""
+        for issue in self._changed():
+            self._issue(issue)
+        for issue in self._asking() if self._window.sweep else ():
+            self._take(found.issue(self._repo, issue))
+        for comment in self._forge.gitea.comments_since(self._name, _moment(self._window.back)):
+            self._comment(comment)
+
+    def _changed(self) -> Iterator[Issue]:
+        """Issues and pull requests that do not look as they did at the last look."""
+        for issue in self._forge.gitea.issues(self._name, state="all", since=_moment(self._window.since)):
+            if issue.updated_at is None or self._is_too_young(issue.updated_at):
+                continue
+            digest = hash((issue.updated_at, issue.state, issue.label_names))
+            self.seen[issue.number] = digest
+            if self._seen_before.get(issue.number) != digest:
+                self.stirred = True
+                yield issue
+
+    def _asking(self) -> Iterator[Issue]:
+        """Open issues with a label that asks. All open ones are read: Gitea forgets a filter by a label that the
+        repository does not have, and knows none of the organisation's.
+        """
+        for issue in self._forge.gitea.issues(self._name, state="open"):
+            young = issue.updated_at is not None and self._is_too_young(issue.updated_at)
+            if not young and any(map(is_ask_label, issue.label_names)):
+                yield issue
+
+    def _issue(self, issue: Issue) -> None:
+        names = issue.label_names
+        telling = any(is_ask_label(name) or name.startswith(PRIORITY_SCOPE) for name in names)
+        if issue.state == "closed" or telling:
+            self._take(found.issue(self._repo, issue))
+        if issue.is_pull:
+            self._reviews(issue)
+
+    def _reviews(self, pull: Issue) -> None:
+        """New reviews, and new comments on lines that were made under old ones."""
+        for review in self._forge.gitea.reviews(self._name, pull.number):
+            late = review.said_at.timestamp() >= self._window.since
+            ours = review.user is not None and review.user.id == self._forge.bot.id
+            if late and review.state in SAID and review.user is not None and not ours:
+                self._take(found.review(self._repo, pull.number, review))
+            elif review.comments_count:
+                self._notes(pull, review.id)
+
+    def _notes(self, pull: Issue, review: int) -> None:
+        for note in self._forge.gitea.review_comments(self._name, pull.number, review):
+            changed = note.updated_at or note.created_at
+            made = found.note(self._repo, pull, note)
+            if changed is not None and changed.timestamp() >= self._window.since and made is not None:
+                self._take(made)
+
+    def _comment(self, comment: Comment) -> None:
+        if self._is_too_young(comment.updated_at) or comment.updated_at.timestamp() < self._window.known_from:
+            return
+        if comment.issue_number is not None:
+            self._take(found.comment(self._repo, found.stub(comment), comment), comment)
+
+    def _is_too_young(self, changed: datetime) -> bool:
+        young = self._window.there - changed.timestamp() < self._window.grace
+        self.too_young = self.too_young or young
+        return young
+
+    def _take(self, made: Found, comment: Comment | None = None) -> None:
+        """Store what was found, if it asks something and is new."""
+        incoming = self._understood(made)
+        if incoming is None:
+            return
+        db, decision = self._wiring.db, incoming.decision
+        if isinstance(decision, Asks):
+            if not recovery.is_new(db, self._forge.name, decision) or self._is_foreign(made, decision):
+                return
+            if comment is not None:  # the list says too little of the issue
+                issue = self._forge.gitea.issue(self._name, decision.issue)
+                incoming = self._understood(found.comment(self._repo, issue, comment)) or incoming
+        if recovery.accept(db, incoming) and isinstance(decision, Asks):
+            log.warning("repo=%s issue=%s: a comment was missed by the webhook", self._name, decision.issue)
+            self.stirred = True
+
+    def _is_foreign(self, made: Found, asks: Asks) -> bool:
+        return made.edited and recovery.edited_by_another(self._wiring.db, self._forge.name, asks)
+
+    def _understood(self, made: Found) -> Incoming | None:
+        try:
+            event = parse(made.event_type, made.body)
+        except Malformed as error:
+            log.warning("repo=%s: something found there cannot be read: %s", self._name, error)
+            return None
+        allowed = partial(repo_allowed, self._wiring.settings.repos)
+        decision = decide(event, bot=self._forge.bot, repo_allowed=allowed)
+        if isinstance(decision, Ignore):
+            return None
+        delivery = NewDelivery(
+            server=self._forge.name,
+            source=recovery.SOURCE,
+            uuid="",
+            event_type=made.event_type,
+            headers={},
+            body=made.body.decode(),
+            received_at=self._wiring.clock(),
+        )
+        return Incoming(delivery, decision)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,171 @@
+"""Looks at Gitea for what no webhook told of: Gitea sends each delivery once and never again.
+
+Each repository has its turn: soon again where something happens or webhooks get lost, seldom where nothing does. A look
+reads what changed since the last one; the first of a process, and one an hour, goes through all open issues, since a
+label is state. What is found takes the road of a webhook. Only one such look at a time runs in a process, beside the
+desk's other worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+
+from jobs.gitea import GiteaDown, GiteaError, GiteaMissing
+from jobs.looking import Look, Window
+from jobs.servers import Forge
+from jobs.whereabouts import Whereabouts
+from jobs.wiring import Wiring
+from models import recovery, repos, watching
+from models.repos import Seen
+from models.settings import repo_allowed
+from models.tables import Census, Watch
+from models.watching import Pace
+from models.wire import Repository
+
+log = logging.getLogger(__name__)
+
+QUIET_FACTOR = 10
+"""A repository in which nothing happens is looked at so many times more seldom."""
+
+ACTIVE_SECONDS = 3600.0
+SWEEP_SECONDS = 3600.0
+LOST_SECONDS = 3600.0
+LEASE_SECONDS = 120.0
+FIRST_PAUSE_SECONDS = 1.0
+
+OVERLAP_SECONDS = 60.0
+"""Looked at again before the time of the last look: a change is dated before it can be seen, and clocks are set."""
+
+MOST_SET_BACK_SECONDS = 86400.0
+
+REACH_SECONDS = 12 * 3600.0
+"""How far back all comments are read once an hour: whoever may set the date of an entry sets it back. It is less than
+the least time for which asks are kept, so nothing old is taken for new."""
+
+
+class Reconciler:
+    """`due` says whether there is anything to look at, `look` looks at one thing."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._whereabouts = Whereabouts(wiring)
+        self._servers = wiring.forges.names
+        interval = wiring.settings.reconcile_interval.total_seconds()
+        self._pace = Pace(interval, interval * QUIET_FACTOR)
+        self._seen: dict[int, dict[int, int]] = {}
+        self._busy = threading.Lock()
+        watching.register(wiring.db, self._servers)
+
+    def due(self) -> bool:
+        """Whether there is anything to look at now."""
+        return watching.any_due(self._wiring.db, self._servers, now=self._wiring.clock())
+
+    def look(self) -> bool:
+        """Look at one repository, or for new ones; False where there is none to look at, or another thread does."""
+        if not self._busy.acquire(blocking=False):
+            return False
+        try:
+            return self._count() or self._look()
+        finally:
+            self._busy.release()
+
+    def _count(self) -> bool:
+        now = self._wiring.clock()
+        row = watching.take_census(self._wiring.db, self._servers, now=now, lease=LEASE_SECONDS)
+        if row is None:
+            return False
+        try:
+            self._count_at(self._wiring.forges[row.server], row.counted_at)
+        except GiteaError as error:
+            log.warning("%s: its repositories could not be counted: %s", row.server, error)
+            due_at = now + self._pause(row, error)
+            watching.not_counted(self._wiring.db, row.server, problem=str(error), due_at=due_at)
+        return True
+
+    def _count_at(self, forge: Forge, before: float | None) -> None:
+        there = forge.gitea.now()
+        for repo in forge.gitea.repos():
+            if repo_allowed(self._wiring.settings.repos, repo.full_name):
+                repos.seen(self._wiring.db, forge.name, Seen(repo.id, repo.full_name, repo.archived))
+        due_at = self._wiring.clock() + self._spread(self._pace.quiet)
+        watching.counted(self._wiring.db, forge.name, there=there, before=before, due_at=due_at)
+
+    def _look(self) -> bool:
+        now = self._wiring.clock()
+        watch = watching.take(self._wiring.db, self._servers, now=now, lease=LEASE_SECONDS)
+        if watch is None:
+            return False
+        if not repo_allowed(self._wiring.settings.repos, watch.repo.name):
+            watching.looked(self._wiring.db, watch, due_at=now + SWEEP_SECONDS)
+            return True
+        forge = self._wiring.forges[watch.server]
+        try:
+            self._look_at(forge, watch, now)
+        except GiteaMissing as missing:
+            where = self._whereabouts.follow(forge, watch.repo)
+            pause = LOST_SECONDS if where.gone else self._spread(self._pace.quiet)
+            problem = where.words or str(missing)
+            watching.put_off(self._wiring.db, watch, problem=problem, due_at=0.0 if where.moved else now + pause)
+        except (GiteaError, ValueError) as error:
+            log.warning("repo=%s could not be looked at: %s", watch.repo.name, error)
+            watching.put_off(self._wiring.db, watch, problem=str(error), due_at=now + self._pause(watch, error))
+        return True
+
+    def _look_at(self, forge: Forge, watch: Watch, now: float) -> None:
+        window = self._window(watch, forge.gitea.now(), now)
+        repo = Repository(watch.remote_id or 0, watch.repo.name)
+        look = Look(self._wiring, forge, repo, window, self._seen.get(watch.repo_id, {}))
+        look.run()
+        if watch.lost_at is not None:
+            self._whereabouts.follow(forge, watch.repo)
+        self._seen[watch.repo_id] = look.seen
+        stirred = look.stirred or watch.heard_until is None
+        stirred_at = now if stirred else watch.stirred_at
+        pause = self._spread(self._pace.active if self._is_active(watch, now, stirred_at) else self._pace.quiet)
+        watching.looked(
+            self._wiring.db,
+            watch,
+            due_at=now + (window.grace if look.too_young else pause),
+            known_from=window.known_from,
+            heard_until=window.there,
+            looked_at=now,
+            stirred_at=stirred_at,
+            swept_at=now if window.sweep else watch.swept_at,
+        )
+
+    def _window(self, watch: Watch, there: float, now: float) -> Window:
+        """What is to be read, by the server's clock. Where that was set back since the last look, ours says by how
+        much: what is dated by it is older than it should be.
+        """
+        known_from = watch.known_from
+        if known_from is None:
+            counted_at = watching.counted_at(self._wiring.db, watch.server)
+            known_from = there if counted_at is None else counted_at
+        since = known_from
+        if watch.heard_until is not None:
+            set_back = (now - watch.looked_at) - (there - watch.heard_until)
+            since = watch.heard_until - OVERLAP_SECONDS - min(max(set_back, 0.0), MOST_SET_BACK_SECONDS)
+        if there < known_from:
+            known_from = min(since, there)
+        sweep = watch.repo_id not in self._seen or now - watch.swept_at >= SWEEP_SECONDS
+        back = min(since, max(known_from, there - REACH_SECONDS)) if sweep else since
+        grace = self._pace.active / 10
+        return Window(there=there, known_from=known_from, since=since, back=back, grace=grace, sweep=sweep)
+
+    def _is_active(self, watch: Watch, now: float, stirred_at: float) -> bool:
+        if now - stirred_at < ACTIVE_SECONDS:
+            return True
+        missed = recovery.missed_since(self._wiring.db, now - recovery.DAY_SECONDS)
+        return (watch.server, watch.repo.name) in missed
+
+    def _pause(self, row: Watch | Census, error: Exception) -> float:
+        """Growing, with a ceiling, and no shorter than the server asks for."""
+        wait = error.wait if isinstance(error, GiteaDown) else 0.0
+        return max(wait, self._spread(min(FIRST_PAUSE_SECONDS * 2 ** min(row.failures, 16), self._pace.quiet)))
+
+    @staticmethod
+    def _spread(seconds: float) -> float:
+        """Never all at the same moment, and with what is left for too young to be found, within `seconds`."""
+        return seconds * random.uniform(0.8, 0.9)  # noqa: S311 - spread, not secrecy

@@ -1,0 +1,115 @@
+"""Webhooks that never came: what was asked is found by looking, once, and resends of everything add nothing."""
+
+import time
+
+import pytest
+from peewee import fn
+
+from models.tables import Ask, Watch
+from tests.fakes.gitea import Remark
+from tests.flows.conftest import MakeWorld
+from tests.forge_protocol import AnyGitea
+from tests.world import BOT, WRITER, World
+
+INTERVAL = "1s"
+
+
+def deaf_world(make_world: MakeWorld, **settings: str) -> World:
+    """A world in which nobody listens to webhooks, and Kugetsu has had its first look at the repository."""
+    world = make_world(RECONCILE_INTERVAL=INTERVAL, **settings)
+    world.halves.stop_web()
+    wait_for_a_look(world)
+    return world
+
+
+def wait_for_a_look(world: World) -> None:
+    """Until the repository has been looked at from now on."""
+    before = looks(world)
+    world.wait_for(lambda: looks(world) > before, "a look at the repository")
+
+
+def looks(world: World) -> float:
+    with world.database() as database:
+        return float(Watch.select(fn.MIN(Watch.looked_at)).scalar(database) or 0.0)
+
+
+def wait_for_another_second() -> None:
+    """Gitea dates by whole seconds, and what is said in the second in which we come is said to us."""
+    began = int(time.time())
+    while int(time.time()) <= began:
+        time.sleep(0.02)
+
+
+def recovered(world: World) -> list[str]:
+    """What was found that no webhook told of."""
+    return sorted(row.detail for row in world.deliveries() if row.source == "reconcile")
+
+
+@pytest.mark.timeout(600)  # a real server takes a second for each push
+def test_twenty_asks_without_a_webhook_run_once_each_and_resends_add_nothing(make_world: MakeWorld) -> None:
+    world = deaf_world(make_world, MAX_CONCURRENT_AGENTS="8")
+    issues = [world.issue(f"Number {number}", f"stub: write f{number}.txt x") for number in range(20)]
+    for number, issue in enumerate(issues):
+        if number % 2:
+            world.comment(issue, f"/kugetsu do it\nstub: write f{number}.txt x")
+        else:
+            world.label(issue, "kugetsu/code")
+    for issue in issues:
+        world.wait_for_result(issue, timeout=240.0)
+    assert len(world.jobs()) == 20
+    assert len(recovered(world)) == 20
+    world.halves.start_web()
+    for delivery in list(world.gitea.deliveries):
+        world.gitea.redeliver(delivery)
+    world.gitea.settle(120.0)
+    wait_for_a_look(world)
+    world.wait_quiet()
+    assert len(world.jobs()) == 20
+    assert len(world.agent_runs()) == 20
+    assert len(world.gitea.pulls_of(world.repo)) == 20
+    assert [len(world.said(issue, "result")) for issue in issues] == [1] * 20
+    assert len(recovered(world)) == 20
+
+
+def test_what_the_webhook_told_of_is_not_counted_as_missed(make_world: MakeWorld) -> None:
+    world = make_world(RECONCILE_INTERVAL=INTERVAL)
+    wait_for_a_look(world)
+    one, two = world.issue("One", "stub: write a.txt x"), world.issue("Two")
+    world.label(one, "kugetsu/code")
+    world.comment(two, "/kugetsu do it\nstub: write b.txt x")
+    for issue in (one, two):
+        world.wait_for_result(issue)
+    wait_for_a_look(world)
+    world.close(one)
+    wait_for_a_look(world)
+    world.wait_quiet()
+    assert recovered(world) == []
+    assert len(world.jobs()) == 2
+
+
+def test_a_review_and_a_closing_are_found(make_world: MakeWorld) -> None:
+    world = deaf_world(make_world)
+    pull = world.pull({"app.py": "one\ntwo\n"})
+    world.review(pull, "", Remark("app.py", "/kugetsu stop here\nstub: wait go", 1))
+    world.wait_for_agents(1)
+    world.close(pull)
+    world.wait_for_result(pull)
+    assert [(job.recipe, job.outcome) for job in world.jobs()] == [("code", "cancelled")]
+    assert [line.partition(" ")[0] for line in recovered(world)] == ["closed", "continue"]
+
+
+def test_what_was_said_before_us_starts_nothing_but_a_label_does(make_world: MakeWorld, gitea: AnyGitea) -> None:
+    old = "acme/old"
+    gitea.repo(old, files={"a.txt": "a\n"}, collaborators={WRITER: "write", BOT: "admin"})
+    said, labelled = (gitea.open_issue(old, WRITER, title, "stub: write a.txt x").number for title in ("One", "Two"))
+    gitea.comment(old, said, "/kugetsu do it", WRITER)
+    gitea.create_label(old, "kugetsu/code", exclusive=True)
+    gitea.label(old, labelled, "kugetsu/code", WRITER)
+    wait_for_another_second()
+    world = make_world(RECONCILE_INTERVAL=INTERVAL)
+    world.wait_for(lambda: len(world.jobs()) == 1, "the job of the label")
+    gitea.comment(old, said, "/kugetsu now do it", WRITER)
+    world.wait_for(lambda: len(world.jobs()) == 2, "the job of the new comment")
+    with world.database() as database:
+        asks = [(ask.verb, ask.instructions) for ask in Ask.select().order_by(Ask.id).execute(database)]
+    assert asks == [("code", ""), ("continue", "now do it")]
