@@ -56,6 +56,7 @@ class Repository(msgspec.Struct, frozen=True):
     archived: bool = False
     private: bool = False
     empty: bool = False
+    has_issues: bool = True
 
 
 class PullMark(msgspec.Struct, frozen=True):
