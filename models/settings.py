@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     public_url: Annotated[values.WebUrl, Field(description=_URL)] = Field(
         default_factory=lambda read: _address(read["host"], read["port"])
     )
+    trusted_proxies: Annotated[
+        values.Networks, Field(description="addresses or networks such as 10.0.0.0/8, comma-separated")
+    ] = ()
     database_url: Annotated[
         values.PostgresUrl | None,
         Field(description="an address like postgresql://user@host/kugetsu", repr=False),

@@ -116,12 +116,12 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:
-    del environ
     database = store.open_database(settings.home / "kugetsu.db")
     preparing = Preparing(database, settings)
     bells = Bells(settings.home / "queue.db")
     desk, agents = (partial(bells.ring, lane) for lane in (Lane.DESK, Lane.AGENTS))
-    app = create_app(Wiring(settings=settings, database=database, ring=desk, ring_agents=agents))
+    wiring = Wiring(settings=settings, database=database, ring=desk, ring_agents=agents, environ=environ)
+    app = create_app(wiring)
     with preparing:
         serve(app, settings, announce=_announce(settings))
     bells.close()

@@ -34,6 +34,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         "host": "127.0.0.1",
         "port": 8420,
         "public_url": "http://127.0.0.1:8420",
+        "trusted_proxies": (),
         "database_url": None,
         "gitea_url": None,
         "gitea_token": None,
