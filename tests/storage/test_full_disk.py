@@ -95,3 +95,21 @@ def test_a_disk_that_fills_while_agents_work_costs_no_job(
     (job,) = world.jobs()
     assert (job.outcome, job.crashes, job.attempt) == ("completed", 0, 0)
     assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "fixed"
+
+
+def test_an_agent_whose_folder_takes_too_much_is_ended_and_what_it_took_is_given_back(
+    disk: SmallDisk, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.room.LOOK_SECONDS", 0.2)
+    world = make_world(disk.path / "root")
+    fill = "stub: write app.py mine\nstub: commit\nstub: run head -c 20M /dev/zero >big\nstub: wait never"
+    issue = world.issue("Fill it", fill)
+    world.label(issue, "kugetsu/code")
+    result = world.wait_for_result(issue)
+    assert "the folder of this issue took 20 MiB of the disk; 16 MiB is the most one may take." in result
+    assert "What was new there and not committed is gone." in result
+    assert [job.outcome for job in world.jobs()] == ["failed"]
+    (place,) = world.places()
+    assert not (place / "tree/big").exists()
+    assert (place / "tree/app.py").read_text() == "mine"
+    assert get(world, "/readyz")["ready"]
