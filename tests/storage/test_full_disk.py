@@ -66,7 +66,8 @@ def test_on_a_full_disk_a_webhook_is_refused_with_words_and_taken_later(
         503,
         "this cannot be stored now: the disk is full",
     )
-    assert "deliveries cannot be stored: the disk is full" in get(world, "/readyz")["reasons"]
+    reasons = get(world, "/readyz")["reasons"]
+    assert "deliveries cannot be stored: the disk is full" in reasons
     assert "the disk is full" in get(world, "/admin/status")["storage"]["problem"]
     disk.empty()
     world.wait_for(lambda: get(world, "/readyz")["ready"], "the service to be ready again by itself")
