@@ -94,7 +94,8 @@ def test_a_disk_that_fills_while_agents_work_costs_no_job(
     world.wait_for_result(issue)
     assert world.labels(issue) == ["kugetsu/done"]
     (job,) = world.jobs()
-    assert (job.outcome, job.crashes, job.attempt) == ("completed", 0, 0)
+    # Where the keeper could not write down how the run ended, that is a crash; one alone costs nothing.
+    assert (job.outcome, job.attempt, job.crashes <= 1) == ("completed", 0, True)
     assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "fixed"
 
 
