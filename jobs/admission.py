@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from jobs import endings, priorities, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
+from jobs.frozen import freeze
 from jobs.gitea import GiteaMissing
 from jobs.outgoing import last_look
 from jobs.pulls import numbers_of
@@ -103,6 +104,7 @@ def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
         _react(forge, thread, ask, "eyes")
         _answer(wiring, forge, thread, ask)
         return
+    freeze(wiring, forge, thread, ask)
     base = base_of(ledger.job_of(wiring.db, ask.job_id or 0).recipe, file)
     usual = priorities.named(label.name for label in forge.gitea.issue_labels(thread.repo.name, thread.issue))
     threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE, usual=usual)

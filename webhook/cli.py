@@ -23,7 +23,7 @@ from jobs.worker import WorkerProcess
 from models import store, trouble
 from models.settings import Settings, SettingsError, load
 from models.store import DatabaseTooNew
-from webhook import archives
+from webhook import archives, doctor
 from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.oauth import SignInServer
@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
+        if "examine" in arguments:
+            return int(arguments.examine(settings, os.environ, arguments))
         set_up_logging(settings, os.environ)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if "file" in arguments:
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument("file", type=Path, metavar="FILE", help=".tar, or .tar.gz to have it packed")
         command.set_defaults(act=does, with_parent=False)
+    doctor.add_command(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox adds to the start of an agent: from its launch to its first line, and for opencode itself to the end
+"""What the sandbox adds to the start of an agent: from launch to first line, and for the real opencode to the end
 of `--version`. The peer is the same without a sandbox.
 """
 
