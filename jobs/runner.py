@@ -20,6 +20,7 @@ from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
 from jobs.gateway.door import GatewayFailed
 from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
+from jobs.keeper import KeeperResult
 from jobs.launching import Launching
 from jobs.leases import lease_kept
 from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
@@ -275,8 +276,6 @@ class Runner:
         transcript = Transcript.of(errand.run_dir / keeper.EVENTS)
         self._note(errand, transcript)
         verdict = judge(transcript, result)
-        if isinstance(verdict, Failed) and verdict.fresh:
-            self._set_session(errand, None)
         match verdict:
             case Completed(text=text):
                 self._complete(errand, text)
@@ -284,6 +283,14 @@ class Runner:
                 self._settle(errand.claimed, Outcome.CANCELLED, "")
             case ShutDown():
                 self._after_shutdown(errand)
+            case Failed():
+                self._fail(errand, verdict, result, transcript)
+
+    def _fail(self, errand: Errand, failed: Failed, result: KeeperResult, transcript: Transcript) -> None:
+        """The run came to nothing: whether it is tried again, and what of it is kept."""
+        if failed.fresh:
+            self._set_session(errand, None)
+        match failed:
             case Failed(reason=reason) if reason.startswith(room.TOOK):
                 room.clear(self._workspace.inside(errand.target))
                 self._settle(errand.claimed, Outcome.FAILED, f"{reason}. What was new there and not committed is gone.")
