@@ -115,11 +115,6 @@ def refuse_what_is_not_there(settings: Settings) -> None:
             )
 
 
-def without_effect(settings: Settings) -> list[str]:
-    """Settings that are set and that this version does nothing with yet."""
-    return ["KUGETSU_NOTIFY"] if settings.notify else []
-
-
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:
     database = store.open_database(settings.home / "kugetsu.db")
     preparing = Preparing(database, settings)
@@ -155,8 +150,6 @@ def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
         return WELL
     worker = WorkerProcess(settings, environ)
     worker.start()
-    for name in without_effect(settings):
-        log.warning("%s is set, but this version does nothing with it yet", name)
     stop.wait()
     worker.stop()
     return WELL
