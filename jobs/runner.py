@@ -19,7 +19,7 @@ from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
 from jobs.gateway.door import GatewayFailed
-from jobs.gitea import GiteaDown, GiteaError
+from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
 from jobs.launching import Launching
 from jobs.leases import lease_kept
 from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
@@ -123,8 +123,9 @@ class Runner:
     def _refused(self, claimed: Claimed, refusal: Exception) -> None:
         """The end of the job, unless it is our token that is refused: that is no fault of whoever asked."""
         thread = threads.load(self._wiring.db, ledger.job_of(self._wiring.db, claimed.job_id).thread_id)
-        ours = isinstance(refusal, CommandLost)
-        problem = None if ours else self._wiring.forges[thread.server].problem_of_token()
+        problem = None if isinstance(refusal, CommandLost) else self._wiring.forges[thread.server].problem_of_token()
+        if isinstance(refusal, GiteaRefused) and refusal.is_of_the_token:
+            problem = str(refusal)
         if problem is None:
             self._settle(claimed, Outcome.FAILED, f"{refusal}")
         else:
