@@ -23,6 +23,11 @@ MARKS = {
     "accepted": "good",
     "duplicate": "off",
     "ignored": "off",
+    "sent": "good",
+    "waiting": "waits",
+    "failing": "bad",
+    "given up": "bad",
+    "unused": "off",
 }
 """The look of each state, outcome and verdict; the word itself always stands beside the colour."""
 
