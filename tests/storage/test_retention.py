@@ -88,7 +88,7 @@ def test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    database = new_store(tmp_path, durable=False)
+    database = new_store(tmp_path)
     with database.connection_context():
         yield database
 
