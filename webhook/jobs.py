@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from jobs.keepsake import PATCH
 from jobs.redact import Redactor
 from models.estimate import Outlook
 from models.moves import State
@@ -130,7 +131,7 @@ class Jobs:
         return self._file(visit, f"run-{run if run.isascii() and run.isdecimal() else 1}/prompt.txt")
 
     def _diff(self, visit: Visit) -> Response:
-        return self._file(visit, "made.diff")
+        return self._file(visit, PATCH)
 
     def _file(self, visit: Visit, name: str) -> Response:
         path = self._settings.home / "jobs" / str(self.job(visit).id) / name

@@ -23,6 +23,13 @@ MARKS = {
     "accepted": "good",
     "duplicate": "off",
     "ignored": "off",
+    "fine": "good",
+    "missing": "bad",
+    "wrong address": "bad",
+    "wrong events": "bad",
+    "wrong secret": "bad",
+    "inactive": "bad",
+    "failing": "bad",
 }
 """The look of each state, outcome and verdict; the word itself always stands beside the colour."""
 
