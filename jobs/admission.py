@@ -11,15 +11,18 @@ from contextlib import suppress
 
 from jobs import endings, priorities, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
+from jobs.frozen import freeze
 from jobs.gitea import GiteaMissing
 from jobs.outgoing import last_look
 from jobs.pulls import numbers_of
 from jobs.pulls import refusal as pull_refusal
 from jobs.queue import Lane
+from jobs.queue_view import expected
 from jobs.repofile import RepoFile
 from jobs.reviewers import PART
 from jobs.rights import denied
 from jobs.servers import Forge
+from jobs.spending import issue_spent
 from jobs.tasks import Recipe, base_of
 from jobs.wiring import Wiring
 from models import grammar, ledger, recovery, speakers, threads
@@ -28,7 +31,6 @@ from models.events import Person
 from models.gathering import own_verb
 from models.intake import SCOPE, UNCLEAR, Look, NewAsk, is_ask_label
 from models.moves import State
-from models.outlook import outlooks
 from models.tables import Ask, Job, Thread
 from models.wire import Issue, TimelineEntry
 
@@ -102,6 +104,7 @@ def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
         _react(forge, thread, ask, "eyes")
         _answer(wiring, forge, thread, ask)
         return
+    freeze(wiring, forge, thread, ask)
     base = base_of(ledger.job_of(wiring.db, ask.job_id or 0).recipe, file)
     usual = priorities.named(label.name for label in forge.gitea.issue_labels(thread.repo.name, thread.issue))
     threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE, usual=usual)
@@ -138,7 +141,7 @@ def _refusal(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoF
     waiting = Job.select().where(Job.state == State.QUEUED).count(wiring.db)
     if job.state == State.ASKED and waiting >= limit:
         return sentences.queue_full(limit)
-    return None
+    return issue_spent(wiring, thread.id)
 
 
 def _cannot(wiring: Wiring, forge: Forge, thread: Thread, recipe: str, file: RepoFile) -> str | None:
@@ -193,7 +196,7 @@ def _cancel(wiring: Wiring, ask: Ask) -> str:
 def _told(wiring: Wiring, forge: Forge, ask: Ask) -> str:
     match ask.verb:
         case "status":
-            found = outlooks(wiring.db, now=wiring.clock())
+            found = expected(wiring)
             here = [threads.load(wiring.db, number) for number in speakers.threads_at(wiring.db, ask)]
             recent = [(job, at) for at in here for job in threads.recent_jobs(wiring.db, at.id, 5)]
             recent.sort(key=lambda told: told[0].id, reverse=True)

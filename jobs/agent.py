@@ -63,7 +63,7 @@ class RunSpec:
     lock: Path
     run_dir: Path
     limits: Limits
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
     """Written into `run_dir` by these names; the agent may read them."""
     read_only: Sequence[Path] = ()
     hide: Sequence[Path] = ()
@@ -79,6 +79,7 @@ def launch(spec: RunSpec) -> None:
     for folder in (spec.run_dir, spec.lock.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in {**spec.files, keeper.PROMPT: spec.prompt}.items():
+        (spec.run_dir / name).parent.mkdir(exist_ok=True, parents=True)
         _write_private(spec.run_dir / name, text)
     for name in spec.files:
         (spec.run_dir / name).chmod(0o644)  # the agent may be somebody else; nobody but us gets into the folder
@@ -271,7 +272,7 @@ class StartGate:
             yield slot.close
 
 
-def _write_private(path: Path, text: str) -> None:
+def _write_private(path: Path, content: str | bytes) -> None:
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, no path
-        file.write(text)
+    with open(number, "wb") as file:  # noqa: PTH123 - a descriptor, no path
+        file.write(content.encode() if isinstance(content, str) else content)

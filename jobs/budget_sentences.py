@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from models import spending
 from models.budgets import Budget, Scope, Unit
 
 _WHOSE = {
@@ -27,14 +28,20 @@ def allowed(budget: Budget) -> str:
 
 
 def over(budget: Budget, now: float) -> str:
-    """The budget is spent; where it comes back by itself, when."""
-    used = f"{allowed(budget)}, is spent ({amount(budget.unit, budget.used)} used)"
-    return f"{used}. The next one begins on {_next(now)}." if budget.scope.monthly else f"{used}."
+    """The budget is spent, and what helps. One that comes back by itself does so when the next month begins."""
+    used = f"{allowed(budget)}, is spent ({amount(budget.unit, budget.used)} used)."
+    match budget.scope:
+        case Scope.JOB:
+            return used
+        case Scope.ISSUE:
+            return f"{used} It goes on once whoever runs Kugetsu has raised it."
+        case Scope.REPO | Scope.ALL:
+            return f"{used} The next one begins on {date(spending.next_month(now))}."
 
 
-def waits(budget: Budget, now: float) -> str:
-    """Why a job does not start, and until when."""
-    return f"held: {allowed(budget)}, is spent; it starts on {_next(now)}, or when the budget is raised"
+def waits(budget: Budget, until: float) -> str:
+    """Why a job does not start, and until when (seconds since the epoch)."""
+    return f"held: {allowed(budget)}, is spent; it starts on {date(until)}, or when the budget is raised"
 
 
 def warning(budget: Budget) -> str:
@@ -42,7 +49,7 @@ def warning(budget: Budget) -> str:
     return f"⚠️ More than 80 % of {allowed(budget)}, is used. At 100 % the agent is ended, and its work kept."
 
 
-def _next(now: float) -> str:
-    at = datetime.fromtimestamp(now, UTC)
-    first = datetime(at.year + at.month // 12, at.month % 12 + 1, 1, tzinfo=UTC)
-    return f"{first.day} {first:%B %Y}"
+def date(moment: float) -> str:
+    """The day, in UTC, as people write it."""
+    at = datetime.fromtimestamp(moment, UTC)
+    return f"{at.day} {at:%B %Y}"

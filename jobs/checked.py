@@ -52,8 +52,12 @@ def sentence(check: Check) -> str:
     return f"It is a draft: {fails}" if check.ours else f"But {fails}\n\n{printed(check)}"
 
 
-def block(check: Check | None) -> str:
-    """Its part of the pull request's text, between marks, so that a later run can replace it."""
+def block(check: Check | None, cut_short: str = "") -> str:
+    """Its part of the pull request's text, between marks, so that a later run can replace it. `cut_short` says which
+    budget ended the work.
+    """
+    if cut_short:
+        return f"{BEGIN}\n\n**Not ready to be merged**: the work was cut short. {cut_short}\n\n{END}"
     if check is None or check.ok:
         return f"{BEGIN}{END}"
     repairs = f", also after {_times(check.repairs)} by the agent" if check.repairs else ""
@@ -69,28 +73,29 @@ def printed(check: Check) -> str:
     return f"<details><summary>{summary}</summary>\n\n{shown}\n\n</details>"
 
 
-def draft_mark(check: Check | None, title: str, body: str) -> str:
+def draft_mark(check: Check | None, title: str, body: str, *, unfinished: bool = False) -> str:
     """What the text of the pull request has to carry from now on: whether it is us who make it a draft. `title` and
     `body` are those it has so far.
     """
-    return DRAFT if _is_red(check) and (DRAFT in body or not _IS_DRAFT.match(title)) else ""
+    return DRAFT if (unfinished or _is_red(check)) and (DRAFT in body or not _IS_DRAFT.match(title)) else ""
 
 
-def next_title(check: Check | None, title: str, body: str) -> str:
+def next_title(check: Check | None, title: str, body: str, *, unfinished: bool = False) -> str:
     """The title from now on of a pull request that has this title and text."""
     found = _IS_DRAFT.match(title)
-    if _is_red(check):
+    if unfinished or _is_red(check):
         return title if found else f"{DRAFT_PREFIX}{title}"
     return title[found.end() :] if found and DRAFT in body else title
 
 
-def next_body(check: Check, title: str, body: str) -> str:
-    """The text from now on, where nothing but the check was run anew."""
+def next_body(check: Check | None, title: str, body: str) -> str:
+    """The text from now on, where nothing was pushed, but the check was run, or what was cut short is finished."""
     rows = list(_ROW.finditer(body))
-    if not rows or not _BLOCK.search(body):
+    if not _BLOCK.search(body) or (check is not None and not rows):
         return body
-    last = rows[-1]
-    renewed = f"{body[: last.start()]}| verification | {row(check)} |{body[last.end() :]}"
+    renewed = body
+    if check is not None:
+        renewed = f"{body[: rows[-1].start()]}| verification | {row(check)} |{body[rows[-1].end() :]}"
     renewed = _BLOCK.sub(lambda _: block(check), renewed).replace(DRAFT, "").rstrip()
     return "\n".join(part for part in (renewed, draft_mark(check, title, body)) if part)
 

@@ -10,8 +10,10 @@ from jobs.delivering import placed_of
 from jobs.outgoing import agents_words, mentions_of, printed
 from jobs.queue_view import place_of
 from jobs.sentences import Facts
+from jobs.spending import warning
 from jobs.tasks import Recipe
 from jobs.wiring import Wiring
+from models import spending
 from models.estimate import Outlook
 from models.moves import Outcome, State, Verdict
 from models.tables import Ask, Job, Thread
@@ -46,6 +48,8 @@ def facts_of(wiring: Wiring, job: Job, thread: Thread, outlook: Outlook | None =
         issue=thread.issue,
         title=thread.title,
         check=_check(wiring, job, thread),
+        cut_short=spending.cut_short(wiring.db, job.id),
+        warning=warning(wiring, job.id) if job.state == State.RUNNING else "",
     )
 
 

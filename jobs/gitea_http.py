@@ -138,8 +138,9 @@ class GiteaHttp:
         headers = {"Accept": "application/json", "User-Agent": "kugetsu"}
         if token:
             headers["Authorization"] = f"token {token}"
+        self.web = base_url.rstrip("/")
         self._client = httpx.Client(
-            base_url=base_url.rstrip("/") + "/api/v1",
+            base_url=f"{self.web}/api/v1",
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             trust_env=False,
@@ -165,7 +166,9 @@ class GiteaHttp:
         body: Mapping[str, Any] | None = None,
         upload: Upload | None = None,
     ) -> Answer:
-        """Send one request below /api/v1 and give the 2xx answer, or raise one of the four errors."""
+        """Send one request and give the 2xx answer, or raise one of the four errors. `path` is one below /api/v1, or a
+        whole address of this server.
+        """
         asked = f"{method} {path}"
         self._keep_quiet(asked)
         files = {"attachment": (upload.name, upload.data, "application/octet-stream")} if upload else None

@@ -7,6 +7,7 @@ holds here too.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 
 from jobs.gitea_http import Upload, repo_path
 from jobs.gitea_issues import GiteaIssues
@@ -62,6 +63,10 @@ class GiteaReviews(GiteaIssues):
             {"path": each.path, "body": each.body, f"{each.side}_position": each.line} for each in draft.comments
         ]
         return self.send(Review, "POST", f"{repo_path(repo)}/pulls/{n}/reviews", fields)
+
+    def attached(self, uuid: str) -> bytes:
+        """What is in an attached file, by its `uuid`. It lies beside the API, and takes the token all the same."""
+        return self.request("GET", f"{self.web}/attachments/{quote(uuid, safe='')}").body
 
     def attachments(self, repo: str, comment_id: int) -> tuple[Attachment, ...]:
         """The files attached to a comment."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.gitea import GiteaMissing, GiteaRefused
 from jobs.hook_sentences import cannot_look, did_not_arrive, page_of, somebody_elses
-from jobs.hooks import Judgement, Ours, Wanted, judge, mark_of
+from jobs.hooks import Judgement, Ours, Wanted, judge
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import hooks
@@ -36,10 +36,9 @@ class Maker:
         self._patterns = settings.repos
         self._auto = settings.webhooks == "auto"
         server = settings.servers[forge.name]
-        secrets = [secret.get_secret_value() for secret in server.webhook_secrets] or [""]
-        marks = [mark_of(secret) for secret in secrets]
-        self._wanted = Wanted(hooks.address_of(settings, forge.name), secrets[0], marks)
-        self._why_not = hooks.why_unreachable(settings, server) if secrets[0] else NO_SECRET
+        secrets = [secret.get_secret_value() for secret in server.webhook_secrets]
+        self._wanted = Wanted.of(hooks.address_of(settings, forge.name), secrets)
+        self._why_not = hooks.why_unreachable(settings, server) if secrets else NO_SECRET
 
     # A webhook for many repositories
 

@@ -43,6 +43,11 @@ class Wanted:
     secret: str
     marks: Sequence[str]
 
+    @classmethod
+    def of(cls, address: str, secrets: Sequence[str]) -> Wanted:
+        """With the first of the secrets that are good."""
+        return cls(address, secrets[0] if secrets else "", [mark_of(secret) for secret in secrets])
+
     @property
     def mark(self) -> str:
         return mark_of(self.secret)

@@ -18,7 +18,7 @@ from jobs.patience import AGAIN_SECONDS
 from jobs.queue import Lane
 from jobs.runner import Leaving, Runner
 from jobs.wiring import Wiring
-from models import ledger, trouble
+from models import budgets, ledger, trouble
 from models.ledger import Claimed
 from models.moves import State
 from models.tables import Job, Worker
@@ -46,7 +46,9 @@ class AgentsLane:
         wiring = self._wiring
         if room.is_scarce(room.folders_of(wiring.settings)):
             return None
-        return ledger.claim_next(wiring.db, wiring.worker, now=wiring.clock(), lease=LEASE_SECONDS)
+        now = wiring.clock()
+        held = budgets.held(wiring.db, budgets.limits_of(wiring.settings), now=now)
+        return ledger.claim_next(wiring.db, wiring.worker, now=now, lease=LEASE_SECONDS, held=held)
 
     def recover(self) -> None:
         """Take over every running job whose worker is gone or whose lease has lapsed."""

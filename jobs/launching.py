@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import agent, opencode
+from jobs import agent, guidance, opencode, repofile
 from jobs.agent import LaunchFailed, RunSpec
 from jobs.allowance import limits_of
 from jobs.briefing import brief
 from jobs.gateway.door import Door
 from jobs.gateway.doors import Doors
 from jobs.gateway.providers import ConfigBroken
+from jobs.mirror import Mirror
 from jobs.opencode import Invocation, Program, Surroundings
 from jobs.place import Place
 from jobs.recipes import Terms
@@ -45,13 +47,14 @@ class Launching:
         go on with.
         """
         wiring, thread = self.wiring, errand.thread
-        briefing = brief(wiring, errand, terms, known=session is not None, temp_dir=str(place.tmp))
-        given = self._surroundings(errand, place, guided=not terms.stranger)
+        briefing = brief(wiring, errand, terms, mirror, known=session is not None, temp_dir=str(place.tmp))
+        given = self._surroundings(errand, place, mirror)
         invocation = Invocation(
             program=self.program,
             session=session,
             model=terms.model,
             title=f"{thread.repo.name}#{thread.issue}",
+            images=tuple(str(errand.run_dir / name) for name in briefing.images),
         )
         agent.launch(
             RunSpec(
@@ -63,14 +66,14 @@ class Launching:
                 lock=errand.lock,
                 run_dir=errand.run_dir,
                 limits=limits_of(wiring.settings, terms.timeout),
-                files=opencode.files(given),
+                files={**opencode.files(given), **briefing.images},
                 read_only=[*opencode.read_only(given, self.program), mirror / "objects"],
                 hide=(wiring.settings.home.resolve(),),
             )
         )
         Thread.update(told_until=briefing.told_until).where(Thread.id == thread.id).execute(wiring.db)
 
-    def _surroundings(self, errand: Errand, place: Place, *, guided: bool) -> Surroundings:
+    def _surroundings(self, errand: Errand, place: Place, mirror: Path) -> Surroundings:
         home = self.wiring.settings.home.resolve()
         models, identity = home / "models.json", errand.forge.identity
         door = self._door()
@@ -81,11 +84,26 @@ class Launching:
             bot_name=identity.name,
             bot_email=identity.email,
             sandboxed=self.sandbox.kind == "bwrap",
-            guided=guided,
+            guide=self._guide(errand, mirror),
+            own_config=self._own_config(errand, mirror),
             config=json.dumps(config) if config is not None else None,
             models=models if models.is_file() else None,
             extra=door.arrangement.env,
         )
+
+    def _guide(self, errand: Errand, mirror: Path) -> str | None:
+        """The repository's AGENTS.md, of the default branch: what the branch under work says guides nobody."""
+        found = guidance.read(Mirror(mirror), self._default_branch(errand), guidance.GUIDE)
+        return found.decode(errors="replace") if found is not None else None
+
+    def _own_config(self, errand: Errand, mirror: Path) -> Mapping[str, bytes]:
+        """The repository's own opencode configuration, of the default branch, where that allows it."""
+        if not repofile.kept(self.wiring, errand.thread.repo).allow_agent_config:
+            return {}
+        return guidance.configuration(Mirror(mirror), self._default_branch(errand))
+
+    def _default_branch(self, errand: Errand) -> str:
+        return errand.forge.default_branch(errand.thread.repo.name)
 
     def _door(self) -> Door:
         try:

@@ -33,6 +33,18 @@ def code_spans(text: str) -> list[Span]:
     return sorted(spans)
 
 
+def definitions(text: str) -> list[tuple[int, int, str, str]]:
+    """The link definitions in `text`: first line, line behind the last one, label, address."""
+    tokens = _with_definitions().parse(text)
+    found = [(token.map, token.meta) for token in tokens if token.type == "definition" and token.map]
+    return [(lines[0], lines[1], str(meta["label"]), str(meta["url"])) for lines, meta in found]
+
+
+@cache
+def _with_definitions() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"inline_definitions": True}).disable(["inline"])
+
+
 @cache
 def parser() -> MarkdownIt:
     """CommonMark without images and entities: they cost time on hostile text, and move no code."""

@@ -88,6 +88,23 @@ def contents(mirror: Mirror, sized: Mapping[str, int]) -> Iterator[dict[str, byt
         yield dict(zip(batch, mirror.contents(batch), strict=True))
 
 
+def lines(mirror: Mirror, older: str, newer: str) -> dict[str, tuple[int, int]]:
+    """Lines added and deleted by path; a binary file counts 0 and 0."""
+    printed = _git(mirror, "diff-tree", "-r", "-z", "--no-renames", "--numstat", older, newer)
+    counts = [entry.split(b"\t", 2) for entry in printed.split(b"\0") if entry]
+    return {
+        _text(path): (int(added.replace(b"-", b"0")), int(deleted.replace(b"-", b"0")))
+        for added, deleted, path in counts
+    }
+
+
+def first_lines(mirror: Mirror, older: str, newer: str) -> list[tuple[str, str]]:
+    """The commits of `newer` that `older` has not, oldest first, each with the first line of its message."""
+    printed = _git(mirror, "log", "--reverse", "--format=%H%x09%s", newer, f"^{older}")
+    pairs = (line.partition("\t") for line in printed.decode(errors="replace").split("\n") if line)
+    return [(commit, line) for commit, _, line in pairs]
+
+
 def _changes(words: Sequence[bytes]) -> Iterator[Change]:
     """Pairs of `:oldmode newmode oldid newid status` and a path."""
     for about, path in zip(words[::2], words[1::2], strict=False):

@@ -21,6 +21,8 @@ BUNDLED = Path(__file__).resolve().parent.parent / "deploy/opencode/node_modules
 
 _SCHEMA = "https://opencode.ai/config.json"
 _CONFIG = "opencode.json"
+_GUIDE = "AGENTS.md"
+_OWN = "own-config"
 
 _FLAGS = {
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
@@ -97,6 +99,8 @@ class Invocation:
     agent: str | None = None
     title: str = ""
     """For opencode only, which else asks the LLM for one; other programs need not know the option."""
+    images: tuple[str, ...] = ()
+    """Paths of images that belong to the prompt; for opencode only."""
 
     def argv(self) -> tuple[str, ...]:
         """The whole command, starting with the shell that prepares the agent's HOME from inside."""
@@ -104,6 +108,8 @@ class Invocation:
         if self.program.is_opencode:
             options["--title"] = self.title
         given = [word for option, value in options.items() if value for word in (option, value)]
+        if self.program.is_opencode:
+            given += [word for image in self.images for word in ("--file", image)]
         prelude = _PRELUDE + (_OPENCODE_PRELUDE if self.program.is_opencode else "") + 'exec "$@"'
         return ("/bin/sh", "-c", prelude, "agent", *self.program.argv, "run", "--format", "json", *given)
 
@@ -119,8 +125,10 @@ class Surroundings:
     sandboxed: bool
     config: str | None = None
     """Text of the administrator's opencode.json."""
-    guided: bool = True
-    """Whether the agent follows the AGENTS.md of the tree: not where anybody may have written it."""
+    guide: str | None = None
+    """Text of the AGENTS.md that the agent follows."""
+    own_config: Mapping[str, bytes] = field(default_factory=dict)
+    """The repository's own configuration of opencode: files by their path below `.opencode`."""
     models: Path | None = None
     """The administrator's models.json, which replaces opencode's own catalogue."""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -161,16 +169,25 @@ def environment(given: Surroundings, program: Program) -> dict[str, str]:
         "LANG": "C.UTF-8",
         **_git(given.bot_name, given.bot_email),
         **_FLAGS,
-        "OPENCODE_CONFIG_CONTENT": json.dumps(policy(given.place, sandboxed=given.sandboxed, guided=given.guided)),
+        "OPENCODE_CONFIG_CONTENT": json.dumps(policy(given.place, sandboxed=given.sandboxed, guide=_guide(given))),
         **({"OPENCODE_CONFIG": str(given.run_dir / _CONFIG)} if given.config else {}),
+        **({"OPENCODE_CONFIG_DIR": str(given.run_dir / _OWN)} if given.own_config else {}),
         **({"OPENCODE_MODELS_PATH": str(given.models)} if given.models else {}),
         **given.extra,
     }
 
 
-def files(given: Surroundings) -> dict[str, str]:
-    """What must lie in the run's folder, by name: the administrator's configuration as opencode wants it."""
-    return {_CONFIG: with_schema(given.config)} if given.config else {}
+def files(given: Surroundings) -> dict[str, str | bytes]:
+    """What must lie in the run's folder, by name: the administrator's configuration as opencode wants it, the guide,
+    and the repository's own configuration.
+    """
+    ours = {_CONFIG: with_schema(given.config)} if given.config else {}
+    guide = {_GUIDE: given.guide} if given.guide is not None else {}
+    return {**ours, **guide, **{f"{_OWN}/{path}": content for path, content in given.own_config.items()}}
+
+
+def _guide(given: Surroundings) -> Path | None:
+    return given.run_dir / _GUIDE if given.guide is not None else None
 
 
 def read_only(given: Surroundings, program: Program) -> Sequence[Path]:
@@ -178,7 +195,7 @@ def read_only(given: Surroundings, program: Program) -> Sequence[Path]:
     return [*program.needs, *([given.models] if given.models else [])]
 
 
-def policy(place: Place, *, sandboxed: bool, guided: bool = True) -> dict[str, object]:
+def policy(place: Place, *, sandboxed: bool, guide: Path | None = None) -> dict[str, object]:
     """Our part of opencode's configuration, laid over the administrator's. Nothing in it is ever `ask`.
 
     An `ask` without a person ends opencode's run half-way with code 0. The permission rules are no boundary
@@ -190,7 +207,7 @@ def policy(place: Place, *, sandboxed: bool, guided: bool = True) -> dict[str, o
         "autoupdate": False,
         "share": "disabled",
         "snapshot": False,
-        "instructions": [str(place.tree / "AGENTS.md")] if guided else [],
+        "instructions": [str(guide)] if guide is not None else [],
         "permission": {
             "doom_loop": "deny",
             "question": "deny",

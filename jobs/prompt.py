@@ -4,15 +4,14 @@ What people wrote is data. It stands between marks that carry a nonce, so that n
 and without the characters and HTML comments that a reader of the issue would not see.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from jobs.markdown import code_spans, inside
+from jobs.pull_values import PullContext
+from jobs.quoting import name_of, quoted, shortened, time_of, visible
 from jobs.redact import cut
 from jobs.tasks import TASK, PullScope, Recipe, ending, scope_of
 
@@ -24,6 +23,8 @@ COMMENT_LIMIT = 12 * 1024
 COMMENTS_LIMIT = 48 * 1024
 ASK_LIMIT = 16 * 1024
 TITLE_LIMIT = 512
+FILE_LIMIT = 16 * 1024
+FILES_LIMIT = 48 * 1024
 
 
 class Turn(StrEnum):
@@ -77,6 +78,8 @@ class PromptRequest:
     one for a follow-up. `asks` are what the job was made of, in order. `nonce` is random, and new for each prompt.
     `own` are the instructions of a recipe of the repository's own, `temp_dir` is the agent's KUGETSU_TEMP_DIR.
     `check` is the command that will be run on the work, `repair` is there when it failed and the agent does not know.
+    `files` are attached texts by name, `images` the names of attached images, which the agent is given beside the
+    prompt; `left_out` says what else there is, in words.
     """
 
     turn: Turn
@@ -92,15 +95,19 @@ class PromptRequest:
     temp_dir: str = ""
     check: str | None = None
     repair: Repair | None = None
+    pull: PullContext | None = None
+    left_out: Sequence[str] = ()
+    files: Sequence[tuple[str, str]] = ()
+    images: Sequence[str] = ()
 
 
 def render(request: PromptRequest) -> str:
     """The whole prompt, ending with a line feed."""
     match request.turn:
         case Turn.FIRST:
-            parts = [_rules(request), _issue(request), *_comments(request), *_asks(request)]
+            parts = [_rules(request), _issue(request), *_said(request)]
         case Turn.FOLLOW_UP:
-            parts = [_news(request), *_comments(request), *_asks(request)]
+            parts = [_news(request), *_said(request)]
         case Turn.RESUME:
             parts = [] if request.repair else [_broken_off()]
         case _:
@@ -108,60 +115,10 @@ def render(request: PromptRequest) -> str:
     return "\n\n".join([*parts, *_check(request), ending(request.recipe, request.temp_dir)]) + "\n"
 
 
-def visible(text: str) -> str:
-    """What a person reading the rendered Markdown sees of `text`: no hidden characters, no HTML comments.
-
-    Code keeps its comments, since they are shown there. Line ends become line feeds.
-    """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = "".join(character for character in text if not _is_hidden(character))
-    text = _without_comments(text)
-    if _EMPTY_LINK.search(text):
-        code = code_spans(text)
-        text = _EMPTY_LINK.sub(lambda match: match[0] if inside(code, match.start()) else "", text)
-    return text.strip("\n")
-
-
-def _without_comments(text: str) -> str:
-    """A comment ends at its first -->. One that is never closed hides the rest, but only if it starts a line."""
-    code = code_spans(text) if "<!--" in text else []
-    last_end = text.rfind("-->")
-    parts: list[str] = []
-    done = 0
-    for opening in _OPENING.finditer(text):
-        start = opening.end() - len("<!--")
-        if start < done or inside(code, start) or (start > last_end and opening["line"] is None):
-            continue
-        # <!--> is a whole comment, to browsers as to CommonMark.
-        end = text.find("-->", start + 2)
-        parts.append(text[done:start])
-        done = len(text) if end < 0 else end + len("-->")
-    return "".join([*parts, text[done:]])
-
-
-_OPENING = re.compile(r"(?P<line>^ {0,3})?<!--", re.MULTILINE)
-# "[//]: # (text)": a link definition that nothing refers to is shown nowhere.
-_EMPTY_LINK = re.compile(
-    r"^ {0,3}\[[^\]\n]*\]:[ \t]*(?:#|<#?>)[ \t]*(?:\n[ \t]*)?[\"'(].*?[\"')][ \t]*$\n?", re.MULTILINE
-)
-
-# Letters and marks that are drawn as nothing (Hangul fillers, joiners), and the variation selectors, which carry
-# any number of bytes behind one emoji. All format characters (zero width, direction, tags) are category Cf.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
-
-
-def _is_hidden(character: str) -> bool:
-    if character in "\n\t":
-        return False
-    hidden = unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"} or character in _INVISIBLE
-    return hidden or any(ord(character) in selectors for selectors in _SELECTORS)
-
-
 def _rules(request: PromptRequest) -> str:
     return f"""\
 You work for the repository {request.repo}, on {_name(request.issue)}. The current directory is a git worktree of it, on
-the branch {request.branch}. Nobody watches, and nobody can answer while you work.
+the branch {name_of(request.branch)}. Nobody watches, and nobody can answer while you work.
 
 {_work(request)}
 
@@ -175,8 +132,8 @@ Rules:
 def _news(request: PromptRequest) -> str:
     return f"""\
 The conversation on {_name(request.issue)} goes on; the rules from before hold. Your earlier work is in the current
-directory, on the branch {request.branch}, and the branch may have moved on since. What is new stands below, between
-lines with the mark {request.nonce}. Your task now is of the kind "{request.recipe}":
+directory, on the branch {name_of(request.branch)}, and the branch may have moved on since. What is new stands below,
+between lines with the mark {request.nonce}. Your task now is of the kind "{request.recipe}":
 
 {_work(request)}"""
 
@@ -204,15 +161,15 @@ def _check(request: PromptRequest) -> Iterator[str]:
 Your work is not taken over yet: the repository's own check failed on it. It was run in the current directory, after all
 that you had left there was committed, and what it left behind was removed. This is what ran, and how it went, between
 lines with the mark {request.nonce}: {repair.how}."""
-        yield _quoted(request.nonce, "the check", repair.command)
-        yield _quoted(request.nonce, "the end of its output", repair.output)
+        yield quoted(request.nonce, "the check", repair.command)
+        yield quoted(request.nonce, "the end of its output", repair.output)
         yield f"""\
 Find the cause and mend it; do not weaken, skip or special-case the check. Run it yourself before you finish. Should
 the cause lie outside of your work, say so. Your last message replaces the one from before: tell of the whole work.\
 {last}"""
     elif request.check is not None and request.turn is not Turn.RESUME:
         yield "When you have finished, this check of the repository is run on your work; run it yourself before:"
-        yield _quoted(request.nonce, "the check", request.check)
+        yield quoted(request.nonce, "the check", request.check)
 
 
 def _name(issue: IssueText) -> str:
@@ -222,8 +179,52 @@ def _name(issue: IssueText) -> str:
 def _issue(request: PromptRequest) -> str:
     issue = request.issue
     title = " ".join(visible(issue.title).split())
-    text = f"Title: {cut(title, TITLE_LIMIT, '(cut)')}\n\n{_shortened(issue.body, ISSUE_LIMIT)}".rstrip()
-    return _quoted(request.nonce, f"{_name(issue)}, by {issue.author}", text)
+    text = f"Title: {cut(title, TITLE_LIMIT, '(cut)')}\n\n{shortened(issue.body, ISSUE_LIMIT)}".rstrip()
+    return quoted(request.nonce, f"{_name(issue)}, by {issue.author}", text)
+
+
+def _said(request: PromptRequest) -> Iterator[str]:
+    yield from _pull(request)
+    yield from _comments(request)
+    yield from _files(request)
+    if request.left_out:
+        yield quoted(request.nonce, "left out", "\n".join(f"- {name_of(words)}" for words in request.left_out))
+    yield from _asks(request)
+
+
+def _pull(request: PromptRequest) -> Iterator[str]:
+    """Figures and names; even names may be anybody's."""
+    pull = request.pull
+    if pull is None:
+        return
+    yield quoted(request.nonce, f"about the pull request of {_name(request.issue)}", "\n".join(_about(pull)))
+
+
+def _about(pull: PullContext) -> Iterator[str]:
+    yield f"State: {pull.state}"
+    yield f"From the branch {name_of(pull.head)} to the branch {name_of(pull.base)}"
+    yield f"{pull.all_commits} commits, {pull.all_files} files, +{pull.added} -{pull.deleted} lines"
+    yield "Commits:"
+    yield from (f"- {commit} {name_of(words)}".rstrip() for commit, words in pull.commits)
+    if pull.all_commits > len(pull.commits):
+        yield f"({pull.all_commits - len(pull.commits)} older ones are left out here.)"
+    yield "Changed files:"
+    yield from (f"- {name_of(file.path)} ({file.how}) +{file.added} -{file.deleted}" for file in pull.files)
+    if pull.all_files > len(pull.files):
+        yield f"({pull.all_files - len(pull.files)} more are left out here.)"
+
+
+def _files(request: PromptRequest) -> Iterator[str]:
+    """Attached texts; when they are too many, the first are kept and the others named."""
+    room = FILES_LIMIT
+    for name, content in request.files:
+        text = shortened(content, min(FILE_LIMIT, max(room, 0)), markdown=False) if room > 0 else "(No room is left.)"
+        room -= len(text.encode())
+        yield quoted(request.nonce, f"attached file {name_of(name)}", text)
+    if request.images:
+        yield quoted(
+            request.nonce, "attached images, given to you beside this text", "\n".join(map(name_of, request.images))
+        )
 
 
 def _comments(request: PromptRequest) -> Iterator[str]:
@@ -231,11 +232,11 @@ def _comments(request: PromptRequest) -> Iterator[str]:
     kept: list[str] = []
     room = COMMENTS_LIMIT
     for said in reversed(request.comments):
-        text = _shortened(said.text, COMMENT_LIMIT)
+        text = shortened(said.text, COMMENT_LIMIT)
         room -= len(text.encode())
         if room < 0:
             break
-        kept.append(_quoted(request.nonce, f"comment by {said.author} at {_time(said.at)}", text))
+        kept.append(quoted(request.nonce, f"comment by {said.author} at {time_of(said.at)}", text))
     missing = len(request.comments) - len(kept)
     if missing:
         yield f"({missing} older {'comment is' if missing == 1 else 'comments are'} left out here.)"
@@ -244,28 +245,11 @@ def _comments(request: PromptRequest) -> Iterator[str]:
 
 def _asks(request: PromptRequest) -> Iterator[str]:
     """The instructions in order; an ask without any (a label, a bare command) is only the task above."""
-    asks = [(said, _shortened(said.text, ASK_LIMIT)) for said in request.asks]
+    asks = [(said, shortened(said.text, ASK_LIMIT)) for said in request.asks]
     spoken = [(said, text) for said, text in asks if text.strip()]
     if not spoken:
         yield "There are no further instructions: do what the issue asks for."
         return
     yield "What you are asked to do now:"
     for said, text in spoken:
-        yield _quoted(request.nonce, f"instructions by {said.author} at {_time(said.at)}", text)
-
-
-def _quoted(nonce: str, what: str, text: str) -> str:
-    inner = text.replace(nonce, "")
-    return f"--- begin {nonce}: {what}\n{inner or '(no text)'}\n--- end {nonce}"
-
-
-def _shortened(text: str, limit: int) -> str:
-    """What a reader sees of `text`, at most about `limit` bytes. Of a huge one only the beginning is looked at."""
-    looked_at = text[: limit * 4]
-    note = f"(Cut here: the whole text has {len(text.encode(errors='replace')):,} bytes.)"
-    head = cut(visible(looked_at), limit, note)
-    return head if len(looked_at) == len(text) or head.endswith(note) else f"{head}\n\n{note}"
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        yield quoted(request.nonce, f"instructions by {said.author} at {time_of(said.at)}", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from jobs.budget_sentences import waits
 from models.estimate import Outlook
 
 MINUTE, HOUR = 60, 3600
@@ -21,6 +22,8 @@ def place(outlook: Outlook, reason: str = "") -> str:
     if outlook.paused is not None:
         said = " ".join(reason.split())[:MOST_REASON].rstrip(".")
         parts.append(f"paused: {said}" if said else "paused")
+    elif outlook.budget is not None:
+        parts.append(waits(outlook.budget, outlook.month_over))
     elif outlook.eta_seconds is not None:
         parts.append(spoken(outlook.eta_seconds))
     if outlook.put_off_until is not None:

@@ -137,11 +137,17 @@ class Recipes:
         last = Job.select(Job.head_sha).where(mine).order_by(Job.id.desc()).first(self._wiring.db)
         return str(last.head_sha) if last and not job.fresh else None
 
+    def found(self, errand: Errand, answer: str) -> str:
+        """What a job that brings no commits has found so far."""
+        if errand.job.base != Recipe.RESEARCH:
+            return answer
+        found = handed.read(self._workspace.place(errand.target).tmp, handed.FINDINGS)
+        return found if found and found.strip() else answer
+
     def result(self, errand: Errand, answer: str) -> dict[str, Any]:
         """What the row says of a job that brings no commits, when its agent has finished with `answer`."""
         if errand.job.base == Recipe.RESEARCH:
-            found = handed.read(self._workspace.place(errand.target).tmp, handed.FINDINGS)
-            return {"answer": found if found and found.strip() else answer}
+            return {"answer": self.found(errand, answer)}
         placed = self._placed(errand, answer)
         return {"answer": placed.summary, "review": msgspec.json.encode(placed).decode()}
 

@@ -13,20 +13,20 @@ import msgspec
 
 from jobs import checked, gate, recipe_sentences, repofile, rights, sentences
 from jobs.admission import say
-from jobs.checked import Check
 from jobs.delivering import attach_findings, post_review
 from jobs.facts import facts_of
 from jobs.gitea import GiteaMissing, GiteaRejected
 from jobs.inspection import inspect
 from jobs.mirror import Mirror
 from jobs.outgoing import last_look
+from jobs.queue_view import expected
 from jobs.sentences import Facts
 from jobs.servers import Forge
+from jobs.tasks import Recipe
 from jobs.wiring import Wiring
 from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
-from models import ledger, speakers, threads
+from models import ledger, speakers, spending, threads
 from models.moves import Outcome, State
-from models.outlook import outlooks
 from models.tables import Job, Thread
 from models.wire import PullRequest
 
@@ -75,16 +75,17 @@ class Reporter:
 
     def _delivered(self, forge: Forge, thread: Thread, job: Job) -> Job:
         """The job, what it has brought having been brought to where it belongs."""
-        if job.state != State.REPORTING or job.outcome != Outcome.COMPLETED:
+        short = job.outcome == Outcome.FAILED and bool(spending.cut_short(self._wiring.db, job.id))
+        if job.state != State.REPORTING or not (short or job.outcome == Outcome.COMPLETED):
             return job
         if job.changed:
             return self._deliver(forge, thread, job)
-        if job.check_ok is not None:
+        if job.base == Recipe.CODE and thread.pull is not None and not thread.is_pull:
             self._recheck(forge, thread, job)
         return post_review(self._wiring, forge, thread, job) if job.review else job
 
     def _publish(self, forge: Forge, thread: Thread, job: Job) -> None:
-        found = outlooks(self._wiring.db, now=self._wiring.clock()) if job.state == State.QUEUED else {}
+        found = expected(self._wiring) if job.state == State.QUEUED else {}
         facts = facts_of(self._wiring, job, thread, found.get(job.id))
         self._follow(forge, thread, job, facts)
         if job.state in (State.REPORTING, State.DONE):
@@ -123,7 +124,7 @@ class Reporter:
         title = last_look(sentences.pull_title(facts), self._wiring.redactor)
         pull = open_one or forge.gitea.ensure_pull(repo.full_name, branch, repo.default_branch, title, body)
         if open_one is not None and sentences.marker(job.id, sentences.PULL) not in open_one.body:
-            self._renew(forge, thread, open_one, sentences.pull_body(facts, open_one.title, open_one.body), facts.check)
+            self._renew(forge, thread, open_one, sentences.pull_body(facts, open_one.title, open_one.body), facts)
         new = sentences.marker(job.id, sentences.PULL) in pull.body if open_one is None else job.new_pull
         self._note_pull(thread, job, pull.number, new=new)
 
@@ -146,18 +147,20 @@ class Reporter:
             raise PushRejected(recipe_sentences.gate_closed([str(each) for each in closed], repofile.PATH))
 
     def _recheck(self, forge: Forge, thread: Thread, job: Job) -> None:
-        """Nothing to push, but the check was run: the pull request that is there becomes a draft, or no longer is."""
+        """Nothing to push, but the check was run, or the work is finished now: the pull request that is there becomes a
+        draft, or no longer is.
+        """
         found = forge.gitea.open_pull(thread.repo.name, thread.branch or branch_of(thread.issue))
-        check = facts_of(self._wiring, job, thread).check
-        if found is not None and check is not None and check.ours:
-            self._renew(forge, thread, found, checked.next_body(check, found.title, found.body), check)
+        facts = facts_of(self._wiring, job, thread)
+        if found is not None:
+            self._renew(forge, thread, found, checked.next_body(facts.check, found.title, found.body), facts)
 
-    def _renew(self, forge: Forge, thread: Thread, found: PullRequest, body: str, check: Check | None) -> None:
+    def _renew(self, forge: Forge, thread: Thread, found: PullRequest, body: str, facts: Facts) -> None:
         """Give the pull request this text, and the title that goes with it, in one request: the old text says whether
         the draft is ours.
         """
         body = last_look(body, self._wiring.redactor)
-        title = checked.next_title(check, found.title, found.body)
+        title = checked.next_title(facts.check, found.title, found.body, unfinished=bool(facts.cut_short))
         if (title, body) != (found.title, found.body):
             forge.gitea.edit_pull(thread.repo.name, found.number, title=title, body=body)
 

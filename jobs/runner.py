@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,12 +26,12 @@ from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
 from jobs.repofile import RepoFile
 from jobs.room import Budget
 from jobs.servers import Forge
-from jobs.spending import Spent, spent_before
+from jobs.spending import Purse
 from jobs.tasks import Recipe
 from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, Target, Workspace, WorkspaceRefused
-from models import ledger, threads, trouble
+from models import ledger, spending, threads, trouble
 from models.disk import Room
 from models.ledger import Claimed
 from models.moves import Outcome
@@ -58,7 +58,7 @@ class CancelledBefore(Exception):
 
 @dataclass(frozen=True)
 class Errand:
-    """A job with all that is needed to run it; `spent` is what its earlier runs have cost."""
+    """A job with all that is needed to run it; `purse` is what it may use."""
 
     claimed: Claimed
     job: Job
@@ -67,7 +67,7 @@ class Errand:
     target: Target
     run_dir: Path
     lock: Path
-    spent: Spent
+    purse: Purse
 
 
 class Runner:
@@ -139,7 +139,7 @@ class Runner:
         root = self._workspace.place(target).root
         run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
         lock = root.with_name(f"{root.name}+lock")
-        return Errand(claimed, job, thread, forge, target, run_dir, lock, spent_before(run_dir, job.run))
+        return Errand(claimed, job, thread, forge, target, run_dir, lock, Purse(self._wiring, job, run_dir))
 
     def _run(self, errand: Errand) -> None:
         self._check(errand)
@@ -153,6 +153,8 @@ class Runner:
     def _begin(self, errand: Errand, file: RepoFile) -> None:
         """In a place that is open: the repository's setup, then the agent."""
         self._check(errand)
+        if self._is_held(errand):
+            return
         terms = self._recipes.terms(errand, file)
         if not terms.stranger:
             self._checks.prepare(errand, file, partial(self._wait_for, errand))
@@ -214,9 +216,8 @@ class Runner:
 
     def _read_along(self, errand: Errand, started: Callable[[], None]) -> None:
         """Follow the agent until it has ended, noting how far it is. `started` is called at its first word."""
-        transcript, place = Transcript(), self._workspace.place(errand.target)
-        budget = Budget(place)
-        noted, unnoted = 0.0, False
+        transcript, budget = Transcript(), Budget(self._workspace.place(errand.target))
+        noted, unnoted, over = 0.0, False, None
 
         def on_lines(lines: list[bytes]) -> None:
             nonlocal unnoted
@@ -225,12 +226,13 @@ class Runner:
             unnoted = True
 
         def should_stop() -> str | None:
-            nonlocal noted, unnoted
-            if unnoted and self._wiring.clock() - noted >= PROGRESS_SECONDS:
-                noted, unnoted = self._wiring.clock(), False
-                self._note(errand, transcript)
+            nonlocal noted, unnoted, over
+            if self._wiring.clock() - noted >= PROGRESS_SECONDS:
+                if unnoted:
+                    self._note(errand, transcript)
+                noted, unnoted, over = self._wiring.clock(), False, errand.purse.look()
             cancelled = ledger.cancel_requested(self._wiring.db, errand.job.id)
-            return CANCELLED if cancelled else transcript.stuck or budget.broken()
+            return CANCELLED if cancelled else transcript.stuck or over or budget.broken()
 
         agent.follow(errand.run_dir, errand.lock, on_lines=on_lines, should_stop=should_stop, leave=self.leaving)
         self._check_leaving()
@@ -250,8 +252,8 @@ class Runner:
             ledger.mark_told(self._wiring.db, errand.job.id, errand.job.run)
         steps = transcript.steps
         progress = {"steps": len(steps), "step": steps[-1].words if steps else ""}
-        spent = asdict(errand.spent + Spent.of(transcript))
-        ledger.note_progress(self._wiring.db, errand.claimed, **progress, **spent)
+        ledger.note_progress(self._wiring.db, errand.claimed, **progress)
+        errand.purse.note(transcript)
         if transcript.session is not None:
             self._set_session(errand, transcript.session)
         if self._wiring.settings.verbosity == "verbose":
@@ -277,12 +279,23 @@ class Runner:
                 self._complete(errand, text)
             case Cancelled():
                 self._settle(errand.claimed, Outcome.CANCELLED, "")
+            case Failed() if full := errand.purse.full():
+                self._cut_short(errand, errand.purse.said(full), transcript.text)
             case Failed() if self._room.scarce and result.ended == "exited":
                 self._again(errand.claimed, trouble.FULL, counts=False)
             case Failed(reason=reason, passing=True) if self._may_try_again(errand):
                 self._again(errand.claimed, reason, counts=True)
             case Failed(reason=reason):
                 self._settle(errand.claimed, Outcome.FAILED, reason)
+
+    def _cut_short(self, errand: Errand, why: str, text: str) -> None:
+        """A budget has ended the job: what its agent has done so far is kept, and brought to where it belongs."""
+        if errand.job.base == Recipe.CODE:
+            made: dict[str, object] = {**self._checks.take_in(errand), "answer": text}
+        else:
+            made = {"answer": self._recipes.found(errand, text)}
+        spending.cut(self._wiring.db, errand.job.id, why)
+        self._settle(errand.claimed, Outcome.FAILED, why, **made)
 
     def _complete(self, errand: Errand, text: str) -> None:
         """Take in what the agent made, have it checked, and settle; red goes back to the agent."""
@@ -293,7 +306,8 @@ class Runner:
         end = None
         if made["changed"] or errand.thread.pull is not None:
             end = self._checks.verify(errand, partial(self._wait_for, errand))
-        if end is not None and not end.ok and errand.job.repairs < checks.MOST_REPAIRS:
+        may_repair = errand.job.repairs < checks.MOST_REPAIRS and errand.purse.full() is None
+        if end is not None and not end.ok and may_repair:
             self._repair(errand, end)
             return
         self._settle(errand.claimed, Outcome.COMPLETED, "", answer=text, **made, **checks.row(end))
@@ -305,12 +319,27 @@ class Runner:
         job = ledger.job_of(self._wiring.db, errand.job.id)
         log.info("job=%s goes back to its agent: %s", job.id, end.how)
         run_dir = errand.run_dir.with_name(f"run-{job.run}")
-        errand = replace(errand, job=job, run_dir=run_dir, spent=spent_before(run_dir, job.run))
+        errand = replace(errand, job=job, run_dir=run_dir, purse=Purse(self._wiring, job, run_dir))
         self._launch(errand, self._recipes.terms(errand, repofile.kept(self._wiring, errand.thread.repo)))
 
     @property
     def _room(self) -> Room:
         return Room.of(self._wiring.settings.home)
+
+    def _is_held(self, errand: Errand) -> bool:
+        """Whether a budget is spent, so that no agent is started. What a month has spent comes back with the next one:
+        until then the job waits in the queue, where it is not claimed.
+        """
+        full = errand.purse.full()
+        if full is None:
+            return False
+        why = errand.purse.said(full)
+        if full.scope.monthly:
+            ledger.requeue(self._wiring.db, errand.claimed, now=self._wiring.clock(), reason=why)
+        else:
+            spending.cut(self._wiring.db, errand.job.id, why)
+            self._settle(errand.claimed, Outcome.FAILED, why)
+        return True
 
     def _may_try_again(self, errand: Errand) -> bool:
         return errand.job.attempt + 1 < self._wiring.settings.max_attempts

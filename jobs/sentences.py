@@ -58,11 +58,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     issue: int = 0
     title: str = ""
     check: Check | None = None
+    cut_short: str = ""
+    warning: str = ""
 
 
 def live(facts: Facts, *, verbose: bool) -> str:
     """The comment that follows the job."""
-    parts = [_headline(facts), _progress(facts) if verbose else "", _footer(facts), marker(facts.job_id, LIVE)]
+    shown = [_headline(facts), _progress(facts) if verbose else "", facts.warning]
+    parts = [*shown, _footer(facts), marker(facts.job_id, LIVE)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -90,7 +93,7 @@ def _ended(facts: Facts) -> str:
         case Outcome.COMPLETED:
             return _completed(facts)
         case Outcome.FAILED:
-            return f"**Failed**: {_sentence(facts.error)}"
+            return f"**{'Cut short' if facts.cut_short else 'Failed'}**: {_sentence(facts.error)}"
         case Outcome.CANCELLED:
             why = facts.error.partition("\n")[0]
             return f"**Cancelled**: {why}" if why else "**Cancelled**."
@@ -133,6 +136,8 @@ def _verdict(facts: Facts) -> str:
     match facts.outcome:
         case Outcome.COMPLETED:
             return _brought(facts)
+        case Outcome.FAILED if facts.cut_short:
+            return _cut_short(facts)
         case Outcome.FAILED:
             again = "Comment `/kugetsu retry` to try again; what was done so far is kept."
             shown = f"\n\n{checked.printed(facts.check)}" if facts.check and not facts.check.ok else ""
@@ -145,6 +150,19 @@ def _verdict(facts: Facts) -> str:
             return facts.error
         case _:
             assert_never(facts.outcome)
+
+
+def _cut_short(facts: Facts) -> str:
+    """What became of a job that a budget has ended."""
+    trouble = (
+        "" if facts.error == facts.cut_short else f"\n\nIts work could not be brought here: {_sentence(facts.error)}"
+    )
+    work = "What was done so far is kept."
+    if facts.changed and facts.pull and not trouble:
+        work = f"What was done so far is in the pull request #{facts.pull}, a draft."
+    said = f"\n\n{facts.answer}" if facts.answer else ""
+    again = "Comment `/kugetsu retry` to go on from there."
+    return f"this was cut short: {facts.cut_short}{trouble}\n\n{work} {again}{said}"
 
 
 def _brought(facts: Facts) -> str:
@@ -169,7 +187,7 @@ def _checked(facts: Facts) -> str:
 
 def pull_title(facts: Facts) -> str:
     """The title of a new pull request."""
-    return checked.next_title(facts.check, _title(facts), "")
+    return checked.next_title(facts.check, _title(facts), "", unfinished=bool(facts.cut_short))
 
 
 def _title(facts: Facts) -> str:
@@ -189,8 +207,9 @@ def pull_body(facts: Facts, title: str = "", body: str = "") -> str:
     if facts.log_url:
         rows.append(("log", f"[job {facts.job_id}]({facts.log_url})"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows if value)
-    marks = f"{marker(facts.job_id, PULL)}\n{checked.draft_mark(facts.check, title or _title(facts), body)}".rstrip()
-    warning = checked.block(facts.check)
+    draft = checked.draft_mark(facts.check, title or _title(facts), body, unfinished=bool(facts.cut_short))
+    marks = f"{marker(facts.job_id, PULL)}\n{draft}".rstrip()
+    warning = checked.block(facts.check, facts.cut_short)
     return f"{facts.answer}\n\nCloses #{facts.issue}\n\n| | |\n|---|---|\n{table}\n\n{warning}\n\n{marks}"
 
 

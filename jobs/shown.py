@@ -23,7 +23,9 @@ _ETC: Final = (
 _PROC: Final = ("acpi", "bus", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger")
 
 MEMORY_FOLDER_BYTES: Final = 512 << 20
-"""What /tmp and /dev/shm may hold each: they lie in memory. TMPDIR lies on disk."""
+"""What each of these folders may hold, which lie in memory. TMPDIR lies on disk."""
+
+_IN_MEMORY: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 
 AGENT_UID: Final = 65533
 """Who the agent is: no account of any system (Debian policy 9.2.2 keeps the number, systemd uses up to 65519), and
@@ -38,8 +40,12 @@ IDENTITY: Final = {"passwd": PASSWD, "group": GROUP}
 
 def system() -> list[str]:
     """Programs and libraries, read-only, and fresh /proc, /dev, /tmp."""
-    options = ["--proc", "/proc", "--dev", "/dev", *_in_memory("/dev/shm"), *_in_memory("/tmp")]  # noqa: S108
-    options += [*above([Path("/var/tmp")]), "--symlink", "/tmp", "/var/tmp"]  # noqa: S108
+    options = ["--proc", "/proc", "--dev", "/dev", *above([Path("/var/tmp")])]  # noqa: S108
+    options += [
+        word
+        for folder in _IN_MEMORY
+        for word in ("--size", str(MEMORY_FOLDER_BYTES), "--perms", "1777", "--tmpfs", folder)
+    ]
     options += read_only(map(Path, SYSTEM_FOLDERS))
     for link in map(Path, _SYSTEM_LINKS):
         if link.is_symlink():
@@ -86,7 +92,3 @@ def hidden(folders: Sequence[Path]) -> Iterator[str]:
 def closed() -> list[str]:
     """The last options: nothing more can be made in the folders that only hold what is shown."""
     return ["--remount-ro", "/dev", "--remount-ro", "/"]
-
-
-def _in_memory(folder: str) -> list[str]:
-    return ["--size", str(MEMORY_FOLDER_BYTES), "--perms", "1777", "--tmpfs", folder]

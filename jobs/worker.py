@@ -31,7 +31,7 @@ from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
-from models import ledger, limits, store, threads, trouble
+from models import budgets, ledger, limits, store, threads, trouble
 from models.moves import Outcome, State
 from models.settings import Settings
 from models.tables import Job, Worker
@@ -232,5 +232,8 @@ class WorkerProcess:
 
     def _expire(self) -> None:
         now = self._wiring.clock()
+        held = budgets.held(self._db, budgets.limits_of(self._settings), now=now)
         for job_id in ledger.waiting_since(self._db, now - self._settings.queue_timeout.total_seconds()):
+            if held.why(ledger.job_of(self._db, job_id).repo_id) is not None:
+                continue  # it was told until when it waits
             ledger.end_waiting(self._db, job_id, Outcome.EXPIRED, now=now, reason="waited too long")

@@ -72,6 +72,7 @@ Limits = Mapping[tuple[Scope, Unit], float]
 """The limits that are set."""
 
 NOBODY = Held()
+NONE: Limits = {}
 
 
 def limits_of(settings: Settings) -> Limits:

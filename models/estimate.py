@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from models.budgets import Budget
+
 RECENT = 20
 """Runs from which the usual time is taken."""
 
@@ -57,6 +59,9 @@ class Outlook(msgspec.Struct, frozen=True):
     paused: str | None = None
     put_off_until: float | None = None
     repo_full: bool = False
+    budget: Budget | None = None
+    """The one that is spent, for which it waits until the month is over, at `month_over`."""
+    month_over: float = 0.0
 
 
 class Usual:

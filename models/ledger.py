@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from peewee import SQL, Database, Expression, fn
 
-from models import saying, tally
+from models import saying, spending, tally
+from models.budgets import NOBODY, Held
 from models.moves import OPEN, Outcome, State, Verdict, check
 from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Intake, Job, Move, Repo, Thread
@@ -98,16 +99,20 @@ def move(
         return True
 
 
-def claim_next(db: Database, worker: str, *, now: float, lease: float) -> Claimed | None:
+def claim_next(db: Database, worker: str, *, now: float, lease: float, held: Held = NOBODY) -> Claimed | None:
     """Take the next job for `worker`, or None: the highest priority first, then the repository whose turn is longest
     ago, then the oldest, while fewer run than may, in all and of each repository, and intake is not paused. `lease` is
-    in seconds.
+    in seconds; `held` is what may not start since a budget is spent.
     """
+    if held.everything is not None:
+        return None
     taken = {"state": State.RUNNING, "worker": worker, "lease_until": now + lease, "started_at": now, "step": ""}
     counted = {"epoch": Job.epoch + 1, "run": Job.run + 1}
     with db.atomic():
         _one_claim_at_a_time(db)
-        query = Job.update(**taken, **counted).where((Job.id == next_job(now)) & (Job.state == State.QUEUED))
+        query = Job.update(**taken, **counted).where(
+            (Job.id == next_job(now, held.repos)) & (Job.state == State.QUEUED)
+        )
         for job in list(query.returning(Job.id, Job.epoch, Job.repo).execute(db)):
             latest = Repo.select(fn.MAX(Repo.turn) + 1).scalar(db)
             Repo.update(turn=latest).where(Repo.id == job.repo_id).execute(db)
@@ -199,10 +204,14 @@ def ending(outcome: Outcome, now: float, error: str = "") -> dict[str, Any]:
 
 
 def spoil(db: Database, job_id: int, *, now: float, error: str) -> bool:
-    """The result of a completed job cannot be delivered: it becomes a failed one, while it is being reported."""
+    """What a completed job has brought, or one that was cut short, cannot be delivered: it is a failed one for that,
+    while it is being reported.
+    """
     with db.atomic():
-        completed = (Job.id == job_id) & (Job.state == State.REPORTING) & (Job.outcome == Outcome.COMPLETED)
-        if Job.update(outcome=Outcome.FAILED, error=error).where(completed).execute(db) == 0:
+        reported = (Job.id == job_id) & (Job.state == State.REPORTING)
+        short = (Job.outcome == Outcome.FAILED) & (Job.error == (spending.cut_short(db, job_id) or None))
+        brought = (Job.outcome == Outcome.COMPLETED) | short
+        if Job.update(outcome=Outcome.FAILED, error=error).where(reported & brought).execute(db) == 0:
             return False
         here = State.REPORTING
         Move.insert(job=job_id, at=now, source=here, target=here, outcome=Outcome.FAILED, reason=error).execute(db)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from peewee import SQL, Database
 
-from models import ledger, limits
+from models import budgets, ledger, limits, spending
+from models.budgets import NOBODY, NONE, Held, Limits
 from models.estimate import Busy, Outlook, Queued, Run, Usual, starts
 from models.moves import State
 from models.tables import Intake, Job
@@ -13,18 +14,22 @@ LAST_RUNS = 500
 """Completed jobs that are looked at, of all repositories and recipes together."""
 
 
-def outlooks(db: Database, *, now: float) -> dict[int, Outlook]:
-    """Each queued job's place in the queue and what it waits for, by its id."""
+def outlooks(db: Database, *, now: float, allowed: Limits = NONE) -> dict[int, Outlook]:
+    """Each queued job's place in the queue and what it waits for, by its id. `allowed` is what of the
+    budgets is set.
+    """
     places, rows = ledger.positions(db, now=now), _queued(db)
     places = {job_id: place for job_id, place in places.items() if job_id in rows}
-    return _outlooks(db, places, rows, now) if places else {}
+    held = budgets.held(db, allowed, now=now) if places else NOBODY
+    return _outlooks(db, places, rows, now, held) if places else {}
 
 
-def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: float) -> dict[int, Outlook]:
+def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: float, held: Held) -> dict[int, Outlook]:
     intake = limits.of(db)
     running = list(Job.select().where(Job.state == State.RUNNING).execute(db))
     why = limits.why_nothing_starts(intake)
-    found = {} if why is not None else _starts(db, intake, running, [rows[job_id] for job_id in places], now)
+    line = [rows[job_id] for job_id in places if held.why(rows[job_id].repo_id) is None]
+    found = {} if why is not None else _starts(db, intake, running, line, now)
     repos = [job.repo_id for job in running]
     room = len(running) < intake.capacity
     full = {repo for repo in repos if room and intake.per_repo is not None and repos.count(repo) >= intake.per_repo}
@@ -35,6 +40,8 @@ def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: f
             why,
             rows[job_id].not_before if rows[job_id].not_before > now else None,
             rows[job_id].repo_id in full,
+            held.why(rows[job_id].repo_id),
+            spending.next_month(now),
         )
         for job_id, place in places.items()
     }

@@ -69,6 +69,7 @@ class RepoFile(BaseModel):
     timeout: Annotated[values.Duration | None, Field(description="a duration like 90s, 10m or 2h")] = None
     forbidden: Annotated[Globs, Field(description='a list of paths or globs, such as ["infra/**", "*.lock"]')] = ()
     allow_workflow_changes: Annotated[StrictBool, Field(description="true or false")] = False
+    allow_agent_config: Annotated[StrictBool, Field(description="true or false")] = False
     allow_config_changes: Annotated[StrictBool, Field(description="true or false")] = False
     allow_secrets_in: Annotated[Globs, Field(description='a list of paths or globs, such as ["tests/data/**"]')] = ()
     allow_users: Annotated[values.Logins, Field(description='a list of logins, such as ["ada", "bob"]')] = frozenset()

@@ -67,4 +67,6 @@ def _say_again(db: Database, ask: Ask, job_id: int, now: float, *, whole: bool) 
         said_at=now,
         verdict=Verdict.ADMITTED,
         reason="done again",
+        title=ask.title,
+        body=ask.body,
     ).execute(db)

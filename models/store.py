@@ -101,6 +101,13 @@ def migrate(db: Database, lock_path: Path, *, capacity: int) -> list[str]:
     return ran
 
 
+def pending(db: Database) -> list[str]:
+    """The names of the migrations that have not run yet. Raises DatabaseTooNew."""
+    _refuse_newer(db)
+    applied = set(migrations.Runner(db, str(MIGRATIONS)).applied())
+    return sorted({path.stem for path in MIGRATIONS.glob("[0-9]*.py")} - applied)
+
+
 def _refuse_newer(db: Database) -> None:
     """A migration that has run and that we do not know: columns may mean something else by now."""
     unknown = sorted(

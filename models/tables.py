@@ -340,7 +340,8 @@ class Ask(Model):
     """One thing one person said. `key` names it by content, so however often it arrives it is this row.
 
     `said_on` is the number of the issue or pull request where it was said: what is said on a pull request of ours
-    belongs to the thread of its issue. `entry_id` orders it among all that happened on the server.
+    belongs to the thread of its issue. `entry_id` orders it among all that happened on the server. `title` and `body`
+    are what the thread's issue said then; None as long as nobody has looked.
     """
 
     thread_id: int
@@ -366,6 +367,8 @@ class Ask(Model):
     verdict = TextField(null=True)
     reason = TextField(default="")
     told_run = IntegerField(null=True)
+    title = TextField(null=True)
+    body = TextField(null=True)
 
     class Meta:
         table_name = "ask"

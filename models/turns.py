@@ -7,7 +7,7 @@ longest ago, then the oldest. `next_job` says it to the database, `in_order` to 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -31,8 +31,8 @@ class Waiting(NamedTuple):
     turn: int
 
 
-def next_job(now: float) -> ModelSelect[Job]:
-    """Select the id of the job to start next, if one may start.
+def next_job(now: float, held: Collection[int] = ()) -> ModelSelect[Job]:
+    """Select the id of the job to start next, if one may start; none of the repositories `held` (ids).
 
     Only the first job of each repository's line is looked at, by the index `job_in_line`: it takes as long with ten
     thousand jobs waiting as with ten.
@@ -44,10 +44,11 @@ def next_job(now: float) -> ModelSelect[Job]:
         .order_by(line.priority.desc(), line.queued_at, line.id)
         .limit(1)
     )
+    may = _room() & _room_in_repo()
     return (
         Job.select(Job.id)
         .join(Repo, on=(Job.id == first))
-        .where(_room() & _room_in_repo())
+        .where(may & Repo.id.not_in(list(held)) if held else may)
         .order_by(Job.priority.desc(), Repo.turn, Job.queued_at, Job.id)
         .limit(1)
     )

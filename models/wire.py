@@ -56,6 +56,7 @@ class Repository(msgspec.Struct, frozen=True):
     archived: bool = False
     private: bool = False
     empty: bool = False
+    has_issues: bool = True
 
 
 class PullMark(msgspec.Struct, frozen=True):
@@ -64,6 +65,16 @@ class PullMark(msgspec.Struct, frozen=True):
     merged: bool = False
     draft: bool = False
     html_url: str = ""
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file attached to an issue or a comment. Its contents never change; `uuid` names it in addresses."""
+
+    id: int
+    name: str
+    size: int = 0
+    uuid: str = ""
+    created_at: datetime | None = None
 
 
 class Issue(msgspec.Struct, frozen=True):
@@ -82,6 +93,7 @@ class Issue(msgspec.Struct, frozen=True):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     closed_at: datetime | None = None
+    assets: tuple[Attachment, ...] | None = ()
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -104,6 +116,7 @@ class Comment(msgspec.Struct, frozen=True):
     html_url: str = ""
     issue_url: str = ""
     pull_request_url: str = ""
+    assets: tuple[Attachment, ...] | None = ()
 
     @property
     def issue_number(self) -> int | None:
@@ -144,14 +157,6 @@ class PullRequest(msgspec.Struct, frozen=True):
     def label_names(self) -> tuple[str, ...]:
         """The names on it, in Gitea's order (by name)."""
         return tuple(label.name for label in self.labels or ())
-
-
-class Attachment(msgspec.Struct, frozen=True):
-    """A file attached to an issue or a comment."""
-
-    id: int
-    name: str
-    size: int = 0
 
 
 class TimelineEntry(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The command line: `kugetsu serve`, `web`, `worker`. Here, and only here, the environment is read."""
+"""The command line, `kugetsu serve` and the others. Here, and only here, the environment is read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from jobs import processes
 from jobs.opencode import AgentMissing
@@ -22,6 +23,7 @@ from jobs.worker import WorkerProcess
 from models import store, trouble
 from models.settings import Settings, SettingsError, load
 from models.store import DatabaseTooNew
+from webhook import archives, doctor
 from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.oauth import SignInServer
@@ -32,7 +34,7 @@ from webhook.wiring import Wiring
 log = logging.getLogger("kugetsu")
 
 WELL, NOT_NOW, WRONG = 0, 1, 2
-REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseTooNew, OSError)
+REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseTooNew, *archives.REFUSALS, OSError)
 """Raised where somebody has to change something before it can work."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 5.0
@@ -51,8 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
+        if "examine" in arguments:
+            return int(arguments.examine(settings, os.environ, arguments))
         set_up_logging(settings, os.environ)
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if "file" in arguments:
+            return int(arguments.act(settings, os.environ, arguments.file))
         return int(arguments.act(settings, os.environ))
     except Exception as error:
         if (words := trouble.of_storage(error)) is not None:
@@ -76,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
         command.set_defaults(act=act)
+    for name, does, says in (
+        ("backup", archives.back_up, "write all of a service, running or not, into one new file"),
+        ("restore", archives.restore, "unpack a backup into an empty KUGETSU_HOME"),
+    ):
+        command = commands.add_parser(name, help=says, description=says)
+        command.add_argument("file", type=Path, metavar="FILE", help=".tar, or .tar.gz to have it packed")
+        command.set_defaults(act=does, with_parent=False)
+    doctor.add_command(commands)
     return parser
 
 
@@ -103,8 +117,7 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 def without_effect(settings: Settings) -> list[str]:
     """Settings that are set and that this version does nothing with yet."""
-    unused = [*(name for name in Settings.model_fields if name.startswith(("max_tokens_", "max_cost_"))), "notify"]
-    return [f"KUGETSU_{name.upper()}" for name in unused if getattr(settings, name)]
+    return ["KUGETSU_NOTIFY"] if settings.notify else []
 
 
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:

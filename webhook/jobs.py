@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from jobs.keepsake import PATCH
 from jobs.redact import Redactor
+from models import budgets
 from models.estimate import Outlook
 from models.moves import State
 from models.outlook import outlooks
@@ -35,6 +36,7 @@ class Jobs:
         self._door = door
         self._streams = streams
         self._redactor = redactor
+        self._allowed = budgets.limits_of(settings)
 
     async def list(self, request: Request) -> Response:
         """GET /admin/jobs: newest first. JSON by `page`, the page by the number of a job `before`."""
@@ -85,7 +87,7 @@ class Jobs:
             wanted=wanted,
             older=rows[PAGE - 1].id if len(rows) > PAGE else None,
             is_first=not before,
-            outlooks=outlooks(visit.database, now=visit.now),
+            outlooks=outlooks(visit.database, now=visit.now, allowed=self._allowed),
             repos=_repos(visit),
             now=visit.now,
         )
@@ -96,14 +98,14 @@ class Jobs:
         numbers = narrowed(visit.database, visit.sight, wanted, Job.select(Job.id))
         total = numbers.count(visit.database)
         ids = [row.id for row in numbers.order_by(Job.id.desc()).paginate(page, PAGE).execute(visit.database)]
-        found = outlooks(visit.database, now=visit.now)
+        found = outlooks(visit.database, now=visit.now, allowed=self._allowed)
         jobs = [self._json(visit, row, found.get(row.id)) for row in with_threads(visit.database, ids)]
         return JSONResponse({"jobs": jobs, "page": page, "pages": max(1, -(-total // PAGE)), "total": total})
 
     def _one(self, visit: Visit) -> Response:
         row = self.job(visit)
         moves = list(Move.select().where(Move.job == row.id).order_by(Move.id).execute(visit.database))
-        found = outlooks(visit.database, now=visit.now) if row.state == State.QUEUED else {}
+        found = outlooks(visit.database, now=visit.now, allowed=self._allowed) if row.state == State.QUEUED else {}
         if visit.page_wanted:
             values = job_values(visit, row, self._settings, self._redactor, self.log_of(row))
             return visit.page("job.html", **values, moves=moves, outlook=found.get(row.id))

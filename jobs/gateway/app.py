@@ -69,7 +69,9 @@ class Gate:
 
     def app(self) -> Starlette:
         route = Route("/{provider}/{path:path}", self.handle, methods=["POST"])
-        return Starlette(routes=[route], exception_handlers={404: _nothing_here, 405: _nothing_here})
+        app = Starlette(routes=[route], exception_handlers={404: _nothing_here, 405: _nothing_here})
+        app.router.redirect_slashes = False
+        return app
 
     def close(self) -> None:
         self._desk.submit(self._books.close)

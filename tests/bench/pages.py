@@ -103,7 +103,7 @@ def _insert(db: Database, model: type[Model], rows: Iterator[dict[str, Any]]) ->
     connection = db.connection()  # type: ignore[no-untyped-call]
     while batch := list(islice(rows, 20_000)):
         with db.atomic():
-            connection.executemany(sql, [[{**defaults, **row}[field.name] for field in fields] for row in batch])
+            connection.executemany(sql, [list({**defaults, **row}.values()) for row in batch])
 
 
 def _at(number: int, all_: int) -> float:

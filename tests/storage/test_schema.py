@@ -184,7 +184,7 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(
         Table("schema_migration").insert(name="9999_later", applied="2030-01-01").execute(database)
     database.close()
     monkeypatch.setenv("KUGETSU_HOME", str(tmp_path))
-    monkeypatch.setattr("webhook.cli.set_up_logging", lambda _settings: None)
+    monkeypatch.setattr("webhook.cli.set_up_logging", lambda *_: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("os.nice", lambda _by: 0)
     assert cli.main([command]) == 2

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,11 @@ class Setting:
     def __init__(self, url: str, provider: FakeProvider, db: SqliteDatabase) -> None:
         self.url, self.provider, self.db = url, provider, db
         self._claims: dict[int, Claimed] = {}
+        self._issues = count(1)
 
-    def job(self, issue: int = 7, repo: str = "acme/app") -> tuple[int, str]:
-        """A job that runs, and its agent's token."""
-        ask = say(self.db, "code", repo=repo, issue=issue)
+    def job(self) -> tuple[int, str]:
+        """A job that runs, on an issue of its own, and its agent's token."""
+        ask = say(self.db, "code", issue=next(self._issues))
         number = int(ask.job_id or 0)
         Job.update(state=State.QUEUED, queued_at=1.0).where(Job.id == number).execute(self.db)
         claimed = ledger.claim_next(self.db, "worker", now=NOW, lease=60)
@@ -84,7 +86,7 @@ class Setting:
 @contextmanager
 def gateway(folder: Path, limits: Limits | None = None, **more: Any) -> Iterator[Setting]:
     """Everything, on free ports of loopback; `more` is said of the provider `acme`."""
-    db = new_store(folder, durable=False)
+    db = new_store(folder, durable=False, capacity=1000)
     with FakeProvider() as fake, db.connection_context():
         providers = {"acme": openai(fake.url, **more), "claude": anthropic(fake.url)}
         with _serving(folder, providers, limits or {}) as url:

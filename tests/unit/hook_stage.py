@@ -1,6 +1,7 @@
 """Webhooks on a stage: a fake Gitea, the HTTP side that it calls, and the desk's care, which looks when told to."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -32,10 +33,14 @@ class Stage:
     folder: Path
     gitea: FakeGitea
     scopes: tuple[str, ...] = BOT_SCOPES
-    now: float = START
+    now: float | None = START
     token: str = ""
     port: int = 0
     given: dict[str, str] = field(default_factory=dict)
+
+    def clock(self) -> float:
+        """Seconds since the epoch: as the test has set them, or (None) the real ones."""
+        return time.time() if self.now is None else self.now
 
     @property
     def address(self) -> str:
@@ -58,14 +63,14 @@ class Stage:
         """The service, from its start to its end."""
         settings = self.settings(**changed)
         with ExitStack() as stack:
-            site = stack.enter_context(running(settings, clock=lambda: self.now))
+            site = stack.enter_context(running(settings, clock=self.clock))
             bells = Bells(settings.home / "queue.db")
             stack.callback(bells.close)
             forges = Forges(settings.servers, site.database)
             stack.callback(forges.close)
             redactor = Redactor(secrets_of(settings))
             parts = {"settings": settings, "db": site.database, "bells": bells, "forges": forges}
-            wiring = Wiring(**parts, redactor=redactor, worker="w", clock=lambda: self.now)  # type: ignore[arg-type]
+            wiring = Wiring(**parts, redactor=redactor, worker="w", clock=self.clock)  # type: ignore[arg-type]
             yield Service(self, site, HookCare(wiring))
 
     def hooks(self, repo: str = REPO) -> list[Hook]:
@@ -88,7 +93,7 @@ class Service:
 
     def look(self, later: float = 0.0) -> None:
         """So many seconds later the desk sees to what is due; then what Gitea has to send has been sent."""
-        self.stage.now += later
+        self.stage.now = self.stage.clock() + later if later else self.stage.now
         with self.site.database.connection_context():
             while self.care.look():
                 pass

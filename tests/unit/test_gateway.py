@@ -128,7 +128,7 @@ def test_it_streams_without_waiting_for_the_end(setting: Setting) -> None:
 
 
 def test_a_provider_that_is_asked_too_much_is_left_alone_by_all(setting: Setting) -> None:
-    (_, one), (_, two) = setting.job(7), setting.job(8)
+    (_, one), (_, two) = setting.job(), setting.job()
     setting.provider.answer(whole({"error": "slow down"}, 429, Retry_After="0.6"), chat("Hello."))
     answers: list[httpx.Response] = []
     first = threading.Thread(target=lambda: answers.append(setting.call(one)))

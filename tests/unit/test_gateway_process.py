@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -121,6 +122,21 @@ def test_one_that_was_killed_comes_back_on_its_port(house: House) -> None:
     wait_until("its death", lambda: files.running(house.home) is None)
     assert house.door().ensure(house.db) == port
     assert house.call(port).status_code == 200
+
+
+def test_nobody_else_can_listen_on_its_port(house: House) -> None:
+    """Not even beside it, as SO_REUSEPORT would allow where the first one has allowed it, too."""
+    port = house.door().ensure(house.db)
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            thief.bind(("127.0.0.1", port))
+    with socket.socket() as careless, socket.socket() as thief:
+        for each in (careless, thief):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        careless.bind(("127.0.0.1", 0))
+        thief.bind(careless.getsockname())
+        assert thief.getsockname() == careless.getsockname(), "the control: it can where that was allowed"
 
 
 def test_other_limits_make_it_another_one(house: House) -> None:

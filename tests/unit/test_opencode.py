@@ -121,12 +121,30 @@ def test_nothing_is_ever_asked(sandboxed: bool) -> None:
     assert '"ask"' not in text
     policy = json.loads(text)
     assert (policy["snapshot"], policy["autoupdate"], policy["share"]) == (False, False, "disabled")
-    assert policy["instructions"] == ["/data/worktrees/one/tree/AGENTS.md"]
+    assert policy["instructions"] == []
     assert set(policy["permission"]) >= {"doom_loop", "external_directory", "read", "question"}
 
 
-def test_what_anybody_may_have_written_guides_nobody() -> None:
-    assert opencode.policy(PLACE, sandboxed=True, guided=False)["instructions"] == []
+def test_the_guide_is_the_copy_in_the_run_s_folder() -> None:
+    given = replace(GIVEN, guide="Be brief.")
+    assert opencode.files(given) == {"AGENTS.md": "Be brief."}
+    told = json.loads(opencode.environment(given, OPENCODE)["OPENCODE_CONFIG_CONTENT"])
+    assert told["instructions"] == [str(GIVEN.run_dir / "AGENTS.md")]
+
+
+def test_the_repository_s_own_configuration_is_a_folder_of_its_own() -> None:
+    given = replace(GIVEN, own_config={"plugin/x.ts": b"export {}"})
+    assert opencode.files(given) == {"own-config/plugin/x.ts": b"export {}"}
+    env = opencode.environment(given, OPENCODE)
+    assert env["OPENCODE_CONFIG_DIR"] == str(GIVEN.run_dir / "own-config")
+    assert env["OPENCODE_DISABLE_PROJECT_CONFIG"] == "1"
+    assert "OPENCODE_CONFIG_DIR" not in opencode.environment(GIVEN, OPENCODE)
+
+
+def test_images_go_to_opencode_alone() -> None:
+    other = replace(OPENCODE, name="stub")
+    assert opencode.Invocation(OPENCODE, images=("/a.png",)).argv()[-2:] == ("--file", "/a.png")
+    assert "--file" not in opencode.Invocation(other, images=("/a.png",)).argv()
 
 
 def test_without_a_sandbox_other_folders_are_forbidden() -> None:

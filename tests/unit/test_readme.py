@@ -97,6 +97,11 @@ ROWS = {
         "test_the_setup_runs_once_in_a_place_and_before_the_agent",
         "test_a_setup_that_fails_is_told_and_no_agent_starts",
     ],
+    "let a budget run out (`KUGETSU_MAX_TOKENS_PER_JOB` and its like)": [
+        "test_a_spent_budget_ends_the_agent_and_its_work_becomes_a_draft",
+        "test_people_are_warned_before",
+    ],
+    "ask where the month's budget is spent": ["test_a_spent_month_holds_the_repository_until_the_next_one"],
     "set `KUGETSU_VERBOSITY`": [
         "test_quiet_is_only_the_closing_word",
         "test_default_follows_the_job_and_closes_with_a_word",

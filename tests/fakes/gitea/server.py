@@ -4,7 +4,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -184,10 +186,14 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
 
     def _route(self, request: Request) -> tuple[Answer, User | None]:
         try:
-            return self._find(request)
+            answer, user = self._find(request)
+            return replace(answer, headers=answer.headers | {"Date": self._date()}), user
         except Exception:  # noqa: BLE001 - a bug of the fake must reach the test, not end a thread
             self.forge.surprise(f"{request.method} {request.path} broke the fake:\n{traceback.format_exc()}")
             return self._api.error(500, ""), None
+
+    def _date(self) -> str:
+        return format_datetime(self.forge.state.clock().astimezone(UTC), usegmt=True)
 
     def _find(self, request: Request) -> tuple[Answer, User | None]:
         if request.path.startswith(f"{PREFIX}/"):

@@ -196,6 +196,7 @@ class Repo:
     default_branch: str = "main"
     private: bool = False
     archived: bool = False
+    has_issues: bool = True
     parent: "Repo | None" = None
     collaborators: dict[str, Standing] = field(default_factory=dict)
     labels: list[Label] = field(default_factory=list)

@@ -132,7 +132,7 @@ class Shapes:
         """A repository; `rights` is what its `permissions` say, which differs by event and by caller."""
         shape = {"id": repo.id, "owner": self.user(repo.owner), "name": repo.name, "full_name": repo.full_name}
         shape |= self._repository_facts(repo) | self._repository_counts(repo) | {"permissions": rights}
-        shape |= SETTINGS_HEAD
+        shape |= SETTINGS_HEAD | {"has_issues": repo.has_issues}
         if repo.parent:
             shape["parent"] = self.repository(repo.parent, rights)
         return shape

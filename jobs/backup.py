@@ -1,0 +1,246 @@
+"""One archive of everything that a service needs to go on elsewhere, made while it runs.
+
+The databases are copied first, each as it is at one moment, and the folders after them: so no row names a commit that
+is not in the archive, and what the folders have more is what a worker that died just then would have left. A mirror is
+copied under its lock. Of a file that changes while it is read, another copy is made; a database of the agent's is taken
+together with its write-ahead log.
+
+The archive holds what `kugetsu.toml` holds: it is readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from jobs.mirror import Mirror
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+CONFIG: Final = "kugetsu.toml"
+DATABASES: Final = ("kugetsu.db", "queue.db")
+
+_COPIES: Final = 5
+_IN_MEMORY: Final = 16 * 1024 * 1024
+_SIDES: Final = ("-wal", "-shm", "-journal")
+_TOP_LEFT_OUT: Final = frozenset({"workers", "+restoring", "gateway.json"})
+_HALF: Final = ("+making-", "+gone", "+freeing", "+lock")
+
+
+class BackupRefused(Exception):
+    """The backup is not made; the message says why, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What was written: how many files, and bytes of the archive."""
+
+    path: Path
+    files: int
+    size: int
+
+
+def back_up(home: Path, target: Path, *, config: Path | None = None, version: str) -> Backup:
+    """Write everything below `home` into the new file `target`, packed where its name ends in `gz`. `config` is the
+    settings file, where it lies elsewhere. Raises BackupRefused, and OSError where the disk refuses.
+    """
+    home, target = home.resolve(), target.absolute()
+    _refuse(home, target)
+    with _written_whole(target) as file, tempfile.TemporaryDirectory(dir=target.parent, prefix=".kugetsu-") as spare:
+        with _opened(file, packed=target.suffix.endswith("gz")) as tar:
+            writer = _Writer(tar, home, target)
+            writer.text(MANIFEST, json.dumps({"format": FORMAT, "version": version, "home": str(home)}))
+            for name in DATABASES:
+                writer.database(name, Path(spare) / name)
+            if config is not None and not (home / CONFIG).exists():
+                writer.file(config, CONFIG)
+            writer.everything()
+        size = file.tell()
+    return Backup(target, writer.count, size)
+
+
+def _opened(file: IO[bytes], *, packed: bool) -> tarfile.TarFile:
+    if packed:
+        return tarfile.open(fileobj=file, mode="w:gz", compresslevel=6)
+    return tarfile.open(fileobj=file, mode="w")
+
+
+def _refuse(home: Path, target: Path) -> None:
+    if not (home / "kugetsu.db").is_file():
+        raise BackupRefused(f"there is no kugetsu.db in {home}, so there is nothing to back up; is KUGETSU_HOME right?")
+    if os.path.lexists(target):
+        raise BackupRefused(f"{target} is there already; right would be a new name")
+    if not target.parent.is_dir():
+        raise BackupRefused(f"{target.parent} is no folder; right would be one that is there")
+    if target.parent.resolve().is_relative_to(home):
+        raise BackupRefused(f"{target} lies in KUGETSU_HOME; right would be a place outside, best on another disk")
+
+
+@contextmanager
+def _written_whole(target: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name when it is complete and on the disk, and never takes the place of another."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
+    number = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(number, "w+b") as file:  # noqa: PTH123 - a descriptor, no path
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, target)
+        except FileExistsError:
+            raise BackupRefused(f"{target} has come into being meanwhile; right would be a new name") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(target.parent, os.O_RDONLY)
+    with suppress(OSError):
+        os.fsync(folder)
+    os.close(folder)
+
+
+class _Writer:
+    """Adds to the archive, by names below `home`."""
+
+    def __init__(self, tar: tarfile.TarFile, home: Path, target: Path) -> None:
+        self._tar, self._home, self._target = tar, home, target
+        self.count = 0
+
+    def text(self, name: str, text: str) -> None:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(text.encode()), 0o600
+        self._tar.addfile(info, io.BytesIO(text.encode()))
+
+    def database(self, name: str, spare: Path) -> None:
+        """A database of ours as it is now, through SQLite's own online backup."""
+        source = self._home / name
+        if not source.is_file():
+            return
+        with closing(sqlite3.connect(source, timeout=30.0)) as live, closing(sqlite3.connect(spare)) as copy:
+            live.backup(copy)
+            copy.execute("PRAGMA journal_mode = delete")
+            found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise BackupRefused(f"{source} is damaged ({found}); right would be to restore an older backup")
+        self.file(spare, name)
+
+    def everything(self) -> None:
+        """All folders and files but what is worth nothing elsewhere."""
+        ours = {f"{name}{side}" for name in DATABASES for side in ("", *_SIDES)}
+        for path in sorted(self._home.iterdir()):
+            if path.name in ours | _TOP_LEFT_OUT or path.suffix == ".lock":
+                continue
+            if path.name == "repos":
+                self._mirrors(path)
+            else:
+                self._tree(path)
+
+    def _mirrors(self, repos: Path) -> None:
+        for mirror in sorted(repos.glob("*/*/*.git")):
+            with Mirror(mirror).held():
+                self._tree(mirror)
+
+    def _tree(self, path: Path) -> None:
+        name = path.relative_to(self._home)
+        if any(half in path.name for half in _HALF) or path.name.endswith(_SIDES):
+            return
+        try:
+            kind = path.lstat()
+        except OSError:
+            return
+        if stat.S_ISDIR(kind.st_mode) and _is_scratch(name):
+            return
+        if stat.S_ISREG(kind.st_mode):
+            self.file(path, str(name))
+        elif stat.S_ISLNK(kind.st_mode) or stat.S_ISDIR(kind.st_mode):
+            with suppress(OSError):
+                self._tar.addfile(_plain(self._tar.gettarinfo(path, str(name))))
+            if stat.S_ISDIR(kind.st_mode):
+                for inner in _inside(path):
+                    self._tree(inner)
+
+    def file(self, path: Path, name: str) -> None:
+        """A plain file, and its write-ahead log if it is a database with one; one that has gone is left out."""
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as main, tempfile.SpooledTemporaryFile(_IN_MEMORY) as beside:
+            copied = _copied(path, main, beside)
+            if copied is None:
+                return
+            self._add(name, copied, main)
+            if beside.tell():
+                self._add(f"{name}-wal", copied, beside)
+
+    def _add(self, name: str, kind: os.stat_result, content: IO[bytes]) -> None:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = content.tell(), stat.S_IMODE(kind.st_mode), int(kind.st_mtime)
+        info.uid, info.gid = kind.st_uid, kind.st_gid
+        content.seek(0)
+        self._tar.addfile(info, content)
+        self.count += 1
+
+
+def _copied(path: Path, main: IO[bytes], beside: IO[bytes]) -> os.stat_result | None:
+    """Copy a file, and what stands in `-wal` beside it, so that they belong together: until nothing has changed
+    meanwhile, or so often. None where there is no plain file (any more).
+
+    SQLite writes into the file itself only when it takes in the log, so a file that stayed as it was goes with any
+    later state of its log (https://sqlite.org/wal.html).
+    """
+    kind = None
+    for _ in range(_COPIES):
+        before = _copy(path, main)
+        if before is None:
+            return None
+        kind = before
+        _copy(path.with_name(f"{path.name}-wal"), beside)
+        with suppress(OSError):
+            after = path.lstat()
+            if (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino):
+                break
+    return kind
+
+
+def _copy(path: Path, into: IO[bytes]) -> os.stat_result | None:
+    """Follows no link and waits for no pipe: the agent may have put anything there."""
+    into.seek(0)
+    into.truncate()
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(number, "rb") as file:
+        kind = os.fstat(number)
+        if not stat.S_ISREG(kind.st_mode):
+            return None
+        left = kind.st_size
+        while left and (part := file.read(min(left, 1 << 20))):
+            into.write(part)
+            left -= len(part)
+    return kind
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _is_scratch(name: Path) -> bool:
+    """Whether a folder lies in a place's temporary folder: what agents hand over are files, directly in it."""
+    parts = name.parts
+    return len(parts) > 3 and parts[0] == "worktrees" and parts[2] == "tmp"  # noqa: PLR2004
+
+
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Owners by number: the agent's has no name elsewhere."""
+    info.uname = info.gname = ""
+    return info
