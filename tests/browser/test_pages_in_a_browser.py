@@ -182,12 +182,12 @@ def test_a_live_log_of_fifty_thousand_lines_shows_its_end_and_loads_the_rest_on_
     write_log(world.home / "jobs" / str(number) / "run-1", 50_000)
     expect(log).to_contain_text("step 49999.", timeout=PATIENCE_MS)
     assert entries.count() <= 600
-    assert "begun" not in log.inner_text()
+    assert "begun" not in (log.text_content() or "")
     for _ in range(2):
         first = str(entries.first.get_attribute("data-at"))
         page.get_by_role("link", name="Older").click()
         expect(entries.first).not_to_have_attribute("data-at", first)
-    numbers = [int(text) for text in re.findall(r"step (\d+)\.", log.inner_text())]
+    numbers = [int(text) for text in re.findall(r"step (\d+)\.", log.text_content() or "")]
     assert numbers == list(range(numbers[0], 50_000)), "no step is missing, none stands there twice"
     world.let_go(issue, "go")
     world.wait_for_result(issue)
