@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from models.notices import all_notices
 from models.settings import Settings
 
 _SECRET_KEY: Final = re.compile(
@@ -38,8 +39,9 @@ def _of_settings(settings: Settings) -> Iterator[str]:
     yield from (secret.get_secret_value() for secret in hidden)
     if settings.database_url is not None and (password := urlsplit(str(settings.database_url)).password):
         yield from {password, unquote(password)}
-    for address in settings.notify:
-        yield from _of_notification(address)
+    for notice in all_notices(settings.notify, settings.notices).values():
+        yield from _of_notification(notice.to.get_secret_value() if notice.to else str(notice.webhook))
+        yield from [notice.secret.get_secret_value()] if notice.secret else []
 
 
 def _of_notification(address: str) -> Iterator[str]:

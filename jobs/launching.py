@@ -13,6 +13,7 @@ from jobs import agent, guidance, opencode, repofile
 from jobs.agent import LaunchFailed, RunSpec
 from jobs.allowance import limits_of
 from jobs.briefing import brief
+from jobs.gateway import catalogue
 from jobs.gateway.door import Door
 from jobs.gateway.doors import Doors
 from jobs.gateway.providers import ConfigBroken
@@ -41,6 +42,11 @@ class Launching:
     def agent_name(self) -> str:
         """What `program` is, such as "opencode 1.18.33". Asking it takes a second or more of processor time."""
         return agent.version(self.program, self.sandbox) or self.program.name
+
+    def renew_prices(self) -> None:
+        """Have the gateway know what models cost. May take some seconds."""
+        arrangement, home = self.doors.door().arrangement, self.wiring.settings.home
+        catalogue.renew(home, arrangement, self.program, self.agent_name, self.sandbox)
 
     def launch(self, errand: Errand, place: Place, mirror: Path, terms: Terms, *, session: str | None) -> None:
         """Start the agent on this errand; raises `AgentLocked`, `LaunchFailed` or `GatewayFailed`. `session` is one to

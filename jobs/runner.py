@@ -249,7 +249,7 @@ class Runner:
     def _note(self, errand: Errand, transcript: Transcript) -> None:
         """Store how far the agent is; with verbosity `verbose` the issue shows it, too."""
         if transcript.session is not None:
-            ledger.mark_told(self._wiring.db, errand.job.id, errand.job.run)
+            ledger.mark_told(self._wiring.db, errand.job.id, errand.job.run, now=self._wiring.clock())
         steps = transcript.steps
         progress = {"steps": len(steps), "step": steps[-1].words if steps else ""}
         ledger.note_progress(self._wiring.db, errand.claimed, **progress)

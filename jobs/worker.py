@@ -19,6 +19,7 @@ from jobs.hook_care import HookCare
 from jobs.known_secrets import secrets_of
 from jobs.lane import AgentsLane
 from jobs.launching import Launching
+from jobs.notifying import Notifier
 from jobs.outgoing import commit_words
 from jobs.patience import patiently
 from jobs.presence import Presence
@@ -75,6 +76,7 @@ class WorkerProcess:
         self._reconciler = Reconciler(self._wiring)
         self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace, self._reconciler)
         self._hooks = HookCare(self._wiring)
+        self._notifier = Notifier(self._wiring)
         self._stopping = self._wiring.stopping
         self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
@@ -105,6 +107,7 @@ class WorkerProcess:
         self._ticker.start()
         self._checker.start()
         self._namer.start()
+        self._notifier.start()
         self._clearer.start()
         for lane in Lane:
             self._bells.ring(lane)
@@ -117,6 +120,7 @@ class WorkerProcess:
         self._ticker.join(STOP_SECONDS)
         self._checker.join(STOP_SECONDS)
         self._namer.join(STOP_SECONDS)
+        self._notifier.join(STOP_SECONDS)
         self._clearer.join(STOP_SECONDS)
         with suppress(PeeweeException):  # the next worker finds out by itself
             threads.free_threads_of(self._db, self._presence.name)
@@ -150,6 +154,7 @@ class WorkerProcess:
         query = Worker.update(agent=name).where(Worker.name == self._presence.name)
         patiently(self._wiring, lambda: query.execute(self._db))
         log.info("the agent is %s", name)
+        self._safely(self._launching.renew_prices)
         self._db.close()
 
     def _tick(self) -> None:

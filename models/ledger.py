@@ -258,13 +258,17 @@ def asks_of(db: Database, job_id: int) -> list[Ask]:
     return list(Ask.select().where(mine).order_by(Ask.said_at, Ask.id).execute(db))
 
 
-def mark_told(db: Database, job_id: int, run: int) -> None:
+def mark_told(db: Database, job_id: int, run: int, *, now: float) -> None:
     """The agent has begun to answer in `run`, so it knows every ask of the job. Once that run is over this changes
     nothing: what was asked since is for the next one.
     """
     running = Job.select(Job.id).where((Job.id == job_id) & (Job.run == run) & (Job.state == State.RUNNING))
     mine = Ask.job.in_(running) & (Ask.verdict == Verdict.ADMITTED) & Ask.told_run.is_null()
-    Ask.update(told_run=run).where(mine).execute(db)
+    with db.atomic():
+        begun = is_told(db, job_id)
+        if Ask.update(told_run=run).where(mine).execute(db) and not begun:
+            here = State.RUNNING
+            Move.insert(job=job_id, at=now, source=here, target=here, reason="the agent has begun").execute(db)
     untold = Job.id.in_(running) & (Job.repairs > 0) & Job.repair_told.is_null()
     Job.update(repair_told=run).where(untold).execute(db)
 

@@ -15,6 +15,9 @@ from typing import Any, Final
 PREFIX: Final = "KUGETSU_"
 CONFIG_VARIABLE: Final = "KUGETSU_CONFIG"
 SERVER_KEYS: Final = ("url", "token", "webhook_secret")
+NOTICE_KEYS: Final = ("to", "webhook", "secret", "events", "repos")
+TABLE_KEYS: Final = {"servers": SERVER_KEYS, "notices": NOTICE_KEYS}
+"""The tables of the file, [servers.NAME] and so on, and what may stand in each."""
 
 
 class SettingsError(ValueError):
@@ -63,11 +66,12 @@ def read_file(file: Path, settings: Collection[str], *, must_exist: bool) -> dic
 
 def _check_tables(read: Mapping[str, Any], settings: Collection[str], file: Path) -> None:
     for name in read:
-        _check_known(name, (*settings, "servers"), str(file))
-    servers = read.get("servers")
-    for name, table in servers.items() if isinstance(servers, Mapping) else ():
-        for key in table if isinstance(table, Mapping) else ():
-            _check_known(key, SERVER_KEYS, f"{file}, [servers.{shortened(name)}]")
+        _check_known(name, (*settings, *TABLE_KEYS), str(file))
+    for kind, keys in TABLE_KEYS.items():
+        tables = read.get(kind)
+        for name, table in tables.items() if isinstance(tables, Mapping) else ():
+            for key in table if isinstance(table, Mapping) else ():
+                _check_known(key, keys, f"{file}, [{kind}.{shortened(name)}]")
 
 
 def _check_known(name: str, known: Collection[str], where: str) -> None:

@@ -5,7 +5,6 @@ over by the command line) and `kugetsu.toml`, and nothing else. The description 
 right, and ends the sentence a person gets when the value is wrong.
 """
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -22,10 +21,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models import values
+from models.notices import Notice
+from models.patterns import repo_allowed
 from models.reading import (
     CONFIG_VARIABLE,
     PREFIX,
-    SERVER_KEYS,
+    TABLE_KEYS,
     SettingsError,
     expand,
     read_environment,
@@ -38,6 +39,7 @@ __all__ = ["Server", "Settings", "SettingsError", "allowed_by_name", "load", "re
 CONFIG_FILE: Final = "kugetsu.toml"
 DEFAULT_HOME: Final = "~/.kugetsu"
 DEFAULT_SERVER: Final = "gitea"
+TABLE_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 _URL = "an address like https://gitea.example.com, with no login, query or fragment in it"
 _TOKEN = "an access token of the bot's account: no spaces, no line breaks, ASCII only"  # noqa: S105 - a description
@@ -53,7 +55,7 @@ class Server(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    name: Annotated[str, Field(pattern=TABLE_NAME)]
     url: Annotated[values.WebUrl | Literal[""], Field(description=_URL)] = ""
     token: Annotated[values.Token | None, Field(description=_TOKEN)] = None
     webhook_secrets: Annotated[values.Secrets, Field(alias="webhook_secret", description=_SECRETS)] = ()
@@ -70,6 +72,9 @@ class Settings(BaseSettings):
     public_url: Annotated[values.WebUrl, Field(description=_URL)] = Field(
         default_factory=lambda read: _address(read["host"], read["port"])
     )
+    trusted_proxies: Annotated[
+        values.Networks, Field(description="addresses or networks such as 10.0.0.0/8, comma-separated")
+    ] = ()
     database_url: Annotated[
         values.PostgresUrl | None,
         Field(description="an address like postgresql://user@host/kugetsu", repr=False),
@@ -146,6 +151,10 @@ class Settings(BaseSettings):
         Mapping[str, Server],
         Field(description="tables [servers.NAME], NAME in lower-case letters, digits, dot, dash or underscore"),
     ] = {}
+    notices: Annotated[
+        Mapping[Annotated[str, Field(pattern=TABLE_NAME)], Notice],
+        Field(description="tables [notices.NAME], each with either to, or webhook and secret"),
+    ] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -209,19 +218,6 @@ def load(environ: Mapping[str, str]) -> Settings:
     raise SettingsError(message)
 
 
-def repo_allowed(patterns: Sequence[str], repo: str) -> bool:
-    """Whether `repo` ("owner/name") may be worked on: the last pattern that matches decides, `!` leaves out.
-
-    Letter case does not count; `*` alone is every repository; elsewhere a `*` stays on its side of the slash.
-    When the first pattern leaves something out, all the rest is allowed; with no pattern at all, nothing is.
-    """
-    allowed = bool(patterns) and patterns[0].startswith("!")
-    for pattern in patterns:
-        if _matches(pattern.removeprefix("!").lower(), repo.lower()):
-            allowed = not pattern.startswith("!")
-    return allowed
-
-
 def allowed_by_name(patterns: Sequence[str]) -> list[str]:
     """The repositories that `patterns` name as they are, and that may be worked on."""
     plain = [pattern for pattern in patterns if not pattern.startswith("!") and not set(pattern) & set("*?[")]
@@ -229,7 +225,7 @@ def allowed_by_name(patterns: Sequence[str]) -> list[str]:
 
 
 def _plain_settings() -> tuple[str, ...]:
-    return tuple(name for name in Settings.model_fields if name != "servers")
+    return tuple(name for name in Settings.model_fields if name not in TABLE_KEYS)
 
 
 def _address(host: str, port: int) -> str:
@@ -242,24 +238,17 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _matches(pattern: str, repo: str) -> bool:
-    if pattern == "*":
-        return True
-    sides, parts = pattern.split("/"), repo.split("/")
-    return len(sides) == len(parts) and all(map(fnmatch.fnmatchcase, parts, sides))
-
-
 def _setting_of(error: ValidationError) -> tuple[str, ...]:
     """Where the first mistake is: a setting, or `servers`, NAME, key. What pydantic appends is cut off."""
     place = [str(part) for part in error.errors()[0]["loc"]]
-    return tuple(place[:3] if place[0] == "servers" else place[:1])
+    return tuple(place[:3] if place[0] in TABLE_KEYS else place[:1])
 
 
 def _complaint(place: tuple[str, ...], where: str, error: ValidationError) -> str:
-    fields = {**Settings.model_fields, **{f.alias or n: f for n, f in Server.model_fields.items()}}
-    field = fields[place[0]]
-    if place[0] == "servers" and place[-1] in SERVER_KEYS and len(place) > 2:  # noqa: PLR2004
-        field = fields[place[-1]]
+    field = Settings.model_fields[place[0]]
+    if place[-1] in TABLE_KEYS.get(place[0], ()) and len(place) > 2:  # noqa: PLR2004 - kind of table, name, key
+        of_table: type[BaseModel] = Server if place[0] == "servers" else Notice
+        field = {f.alias or n: f for n, f in of_table.model_fields.items()}[place[-1]]
     name = PREFIX + place[0].upper() if where == "environment" else ".".join(place).removesuffix(".name")
     shown = "" if _is_secret(place) else f" {shortened(repr(error.errors()[0]['input']))}"
     return f"{shortened(name)} ({where}): the value{shown} is wrong; right would be {field.description}"
@@ -268,4 +257,4 @@ def _complaint(place: tuple[str, ...], where: str, error: ValidationError) -> st
 def _is_secret(place: Sequence[str]) -> bool:
     """Whether the value must not be shown; addresses count, some have a password inside."""
     words = place[-1].split("_")
-    return place[0] == "servers" or not {"token", "secret", "url", "notify"}.isdisjoint(words)
+    return place[0] in TABLE_KEYS or not {"token", "secret", "url", "notify"}.isdisjoint(words)

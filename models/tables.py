@@ -521,6 +521,49 @@ class Gateway(Model):
         table_name = "gateway"
 
 
+class Bookmark(Model):
+    """How far somebody has looked through a table: the highest id seen, by the name of who looks."""
+
+    name = TextField(primary_key=True)
+    at = BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "bookmark"
+
+
+class Notification(Model):
+    """What one address (`target`) is to be told, or was: of one `move` of a job, or, without one, a trial.
+
+    `facts` is the JSON that a webhook gets; `title` and `body` are what people read. `uuid` stays over all attempts.
+    """
+
+    id = AutoField()
+    uuid = TextField(unique=True)
+    target = TextField()
+    event = TextField()
+    move = BigIntegerField(null=True)
+    job = BigIntegerField(null=True)
+    server = TextField(default="")
+    repo = TextField(default="")
+    issue = IntegerField(null=True)
+    title = TextField()
+    body = TextField()
+    facts = TextField(default="{}")
+    made_at = DoubleField(index=True)
+    attempts = IntegerField(default=0)
+    due_at = DoubleField(default=0.0)
+    sent_at = DoubleField(null=True)
+    given_up = BooleanField(default=False)
+    problem = TextField(default="")
+
+    class Meta:
+        table_name = "notification"
+        indexes = (
+            SQL("CREATE UNIQUE INDEX notification_once ON notification (move, target)"),
+            SQL("CREATE INDEX notification_due ON notification (due_at) WHERE sent_at IS NULL AND NOT given_up"),
+        )
+
+
 class Session(Model):
     """Somebody who has signed in to the admin pages. `digest` is of the id that their browser holds, `repos` a JSON
     list of the repositories that they may write to.
@@ -540,6 +583,7 @@ class Session(Model):
 TABLES: tuple[type[Model], ...] = (
     *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
     *(Account, Spending, Gateway, Tally, Hook, Refusal),
+    *(Bookmark, Notification),
     *(Watch, Census, Hint, Session),
 )
 """All of them, in an order in which they can be created."""

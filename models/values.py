@@ -7,6 +7,7 @@ same value. The types only accept or refuse: what would be right is said beside 
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -149,6 +150,7 @@ PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_words)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_words)]
 RepoPatterns = Annotated[Words, AfterValidator(_repo_patterns)]
 Logins = Annotated[frozenset[str], BeforeValidator(_logins)]
 ShownPaths = Annotated[tuple[Path, ...], BeforeValidator(_words), AfterValidator(_shown_paths)]

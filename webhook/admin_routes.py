@@ -15,6 +15,7 @@ from webhook.deliveries import Deliveries
 from webhook.door import Door
 from webhook.health import Health
 from webhook.jobs import Jobs
+from webhook.notices import Notices
 from webhook.oauth import CALLBACK, SignInServer
 from webhook.pages.charts import Charts
 from webhook.pages.frame import Frame, static_route
@@ -29,7 +30,7 @@ from webhook.wiring import Wiring
 
 def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[int, int]]) -> list[BaseRoute]:
     """Everything below /admin. `refused` counts by HTTP status the deliveries turned away since the start."""
-    settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings))
+    settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings, wiring.environ))
     access = Access(settings, Seals(key_of(settings.home)), wiring.database)
     door = Door(access, Frame(), wiring.database, wiring.clock)
     streams = Streams(door, wiring.database, _stopping)
@@ -43,6 +44,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         *_jobs(Jobs(settings, door, streams, redactor)),
         *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
         *_repos(Repos(settings, door, wiring.ring, redactor)),
+        *_notices(Notices(settings, door, redactor, wiring.ring)),
         *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
     ]
 
@@ -82,6 +84,13 @@ def _repos(repos: Repos) -> list[BaseRoute]:
     return [
         Route("/admin/repos", repos.list),
         Route("/admin/repos/{owner}/{repo}/webhook", repos.webhook, methods=["POST"]),
+    ]
+
+
+def _notices(notices: Notices) -> list[BaseRoute]:
+    return [
+        Route("/admin/notices", notices.list),
+        Route("/admin/notices/{name}/test", notices.test, methods=["POST"]),
     ]
 
 

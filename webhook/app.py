@@ -1,5 +1,6 @@
 """The HTTP side as a list of routes, and the way of a delivery: size, signature, parse, decide, store, ring, 202."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -17,12 +18,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from models import payloads, store, trouble
-from models.events import Person
+from models.events import CommentAdded, Event, Person
 from models.intake import Decision, decide
 from models.settings import DEFAULT_SERVER, repo_allowed
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
 from webhook.admin_routes import admin_routes
+from webhook.doorkeeper import Busy, Doorkeeper
 from webhook.health import Health
 from webhook.metrics import Metrics
 from webhook.refusals import Refusals
@@ -38,22 +40,36 @@ BOT_KNOWN_FOR = 5.0
 LARGE = 24 * 1024
 """Bytes. Reading a payload longer than this takes milliseconds, so it is kept off the event loop."""
 
+LONG_COMMENT = 2000
+"""Characters. Markdown made to be slow takes 4 ms at this length, and four times as long at twice that."""
+
+SLOW_AT_ONCE = 2
+"""Long comments that are read at the same time, so that they leave threads and the processor to others."""
+
+PATIENCE = 4.0
+"""Seconds for that: Gitea hangs up after five. What is not read in time is found by looking at the issue."""
+
 KEPT_HEADERS = ("content-type", "user-agent", "x-gitea-hook-installation-target-type")
 """Headers stored with a delivery, beside those that name its event: never its signature or authorization."""
 
 DELIVERY_HEADERS = ("x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery", "x-github-delivery")
 
+NOT_SIGNED = "the signature is missing or does not match any of the webhook secrets"
+
 _MOST_UUID = 64
-_OK, _ACCEPTED, _UNAVAILABLE = 200, 202, 503
+_OK, _ACCEPTED, _TOO_MANY, _UNAVAILABLE = 200, 202, 429, 503
 _log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """The delivery is not taken. `status` is the HTTP answer, the message a sentence for the sender."""
+    """The delivery is not taken. `status` is the HTTP answer, the message a sentence for the sender. `signed`: it was
+    signed with a secret of ours, or it is we who cannot take it.
+    """
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, *, signed: bool = False) -> None:
         super().__init__(sentence)
         self.status = status
+        self.signed = signed
 
 
 def create_app(wiring: Wiring) -> Starlette:
@@ -113,6 +129,8 @@ class Receiver:
         self._allowed = partial(repo_allowed, wiring.settings.repos)
         self._secrets = {name: _keys(server.webhook_secrets) for name, server in wiring.settings.servers.items()}
         self._refusals = Refusals(wiring.database, wiring.clock)
+        self._doorkeeper = Doorkeeper(wiring.settings.trusted_proxies)
+        self._slow = asyncio.Semaphore(SLOW_AT_ONCE)
         self.refused: Counter[int] = Counter()
 
     async def receive(self, request: Request) -> Response:
@@ -122,10 +140,10 @@ class Receiver:
         try:
             incoming = await self._read(request, headers, uuid)
             accepted = await self._writer.submit(incoming)
+        except Busy as busy:
+            return self._refuse(busy.status, str(busy), uuid, quietly=True)
         except Refused as refused:
-            if (server := _server_of(request)) in self._secrets:
-                await self._refusals.note(server, refused.status, str(refused))
-            return self._refuse(refused.status, str(refused), uuid)
+            return await self._turn_away(request, headers, refused, uuid)
         except CannotStore as problem:
             return self._refuse(_UNAVAILABLE, str(problem), uuid)
         status = _ACCEPTED if accepted.verdict == "accepted" else _OK
@@ -134,11 +152,11 @@ class Receiver:
     async def _read(self, request: Request, headers: Mapping[str, str], uuid: str) -> Incoming:
         """The delivery, verified and understood. Raises Refused."""
         server = _server_of(request)
-        text = await _signed_text(request, headers, self._keys_of(server))
+        with self._doorkeeper.reading(request, headers):
+            text = await _signed_text(request, headers, self._keys_of(server))
         bot = await self._bot(server)
         event_type = payloads.event_type_of(headers)
-        understand = partial(self._understand, event_type, text, bot)
-        decision = await run_in_threadpool(understand) if len(text) > LARGE else understand()
+        decision = await self._understand(event_type, text, bot)
         delivery = NewDelivery(
             server=server,
             source="webhook",
@@ -164,19 +182,32 @@ class Receiver:
         except PeeweeException as error:
             words = trouble.in_words(error)
             _log.warning("our account on %s could not be looked up: %s", server, words)
-            raise Refused(_UNAVAILABLE, f"this cannot be stored now: {words}") from error
+            raise Refused(_UNAVAILABLE, f"this cannot be stored now: {words}", signed=True) from error
 
-    def _understand(self, event_type: str, text: bytes, bot: Person | None) -> Decision:
+    async def _understand(self, event_type: str, text: bytes, bot: Person | None) -> Decision:
+        """What the delivery asks. Raises Refused. Long texts are read beside the event loop, so that nobody waits."""
+        parse = partial(_parse, event_type, text)
+        event = await run_in_threadpool(parse) if len(text) > LARGE else parse()
+        meant = partial(decide, event, bot=bot, repo_allowed=self._allowed)
+        if not isinstance(event, CommentAdded) or len(event.text) <= LONG_COMMENT:
+            return meant()
         try:
-            event = payloads.parse(event_type, text)
-        except payloads.Malformed as error:
-            raise Refused(400, str(error)) from None
-        return decide(event, bot=bot, repo_allowed=self._allowed)
+            async with asyncio.timeout(PATIENCE), self._slow:
+                return await run_in_threadpool(meant)
+        except TimeoutError:
+            raise Refused(_UNAVAILABLE, "too many long comments are being read now", signed=True) from None
 
-    def _refuse(self, status: int, sentence: str, uuid: str) -> Response:
+    async def _turn_away(self, request: Request, headers: Mapping[str, str], refused: Refused, uuid: str) -> Response:
+        """Refuse, and write it down, unless this sender only tries."""
+        tries = not refused.signed and not self._doorkeeper.refused(request, headers)
+        if not tries and (server := _server_of(request)) in self._secrets:
+            await self._refusals.note(server, refused.status, str(refused))
+        return self._refuse(refused.status, str(refused), uuid, quietly=tries)
+
+    def _refuse(self, status: int, sentence: str, uuid: str, *, quietly: bool = False) -> Response:
         self.refused[status] += 1
-        _log.warning("a delivery was refused (%d): %s", status, sentence)
-        headers = {"Retry-After": RETRY_AFTER} if status == _UNAVAILABLE else None
+        _log.log(logging.DEBUG if quietly else logging.WARNING, "a delivery was refused (%d): %s", status, sentence)
+        headers = {"Retry-After": RETRY_AFTER} if status in (_UNAVAILABLE, _TOO_MANY) else None
         return _answer(status, "refused", sentence, uuid, headers)
 
 
@@ -201,6 +232,13 @@ class Bots:
             return store.bot_of(self._database, server)
 
 
+def _parse(event_type: str, text: bytes) -> Event:
+    try:
+        return payloads.parse(event_type, text)
+    except payloads.Malformed as error:
+        raise Refused(400, str(error), signed=True) from None
+
+
 def _headers_of(request: Request) -> dict[str, str]:
     """The headers by lower-case name, the first where one is repeated: Starlette searches a list at every look."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
@@ -211,12 +249,16 @@ def _server_of(request: Request) -> str:
 
 
 async def _signed_text(request: Request, headers: Mapping[str, str], keys: Sequence[bytes]) -> bytes:
+    """What was signed. What holds no signature is not read at all. Raises Refused."""
     try:
+        body.check(headers)
+        if not signature.is_claimed(headers):
+            raise Refused(401, NOT_SIGNED)
         text = body.text_of(headers, await body.read(request))
     except body.BodyRefused as refused:
         raise Refused(refused.status, str(refused)) from None
     if not signature.verify(keys, text, headers):
-        raise Refused(401, "the signature is missing or does not match any of the webhook secrets")
+        raise Refused(401, NOT_SIGNED)
     return text
 
 

@@ -24,6 +24,13 @@ class BodyRefused(Exception):
         self.status = status
 
 
+def check(headers: Mapping[str, str], *, limit: int = LIMIT) -> None:
+    """Refuse what needs no reading to be refused. Raises BodyRefused (413, 415)."""
+    if _announced(headers) > limit:
+        raise _too_large(limit)
+    _kind(headers)
+
+
 async def read(request: Request, *, limit: int = LIMIT, patience: float = PATIENCE) -> bytes:
     """The body, of at most `limit` bytes: no more is kept in memory. Raises BodyRefused (413, 400)."""
     if _announced(request.headers) > limit:
@@ -57,15 +64,16 @@ def _too_large(limit: int) -> BodyRefused:
 
 def text_of(headers: Mapping[str, str], body: bytes) -> bytes:
     """The JSON text of the payload, which is what Gitea signed. Raises BodyRefused (415, 400)."""
+    return body if _kind(headers) == _JSON else _payload_field(body)
+
+
+def _kind(headers: Mapping[str, str]) -> str:
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise BodyRefused(415, "the body is compressed; a webhook of Gitea never is")
-    match headers.get("content-type", "").partition(";")[0].strip().lower():
-        case "application/json":
-            return body
-        case "application/x-www-form-urlencoded":
-            return _payload_field(body)
-        case _:
-            raise BodyRefused(415, f"the content type must be {_JSON} or {_FORM}")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (_JSON, _FORM):
+        raise BodyRefused(415, f"the content type must be {_JSON} or {_FORM}")
+    return kind
 
 
 def _payload_field(form: bytes) -> bytes:

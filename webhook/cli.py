@@ -115,18 +115,13 @@ def refuse_what_is_not_there(settings: Settings) -> None:
             )
 
 
-def without_effect(settings: Settings) -> list[str]:
-    """Settings that are set and that this version does nothing with yet."""
-    return ["KUGETSU_NOTIFY"] if settings.notify else []
-
-
 def _web(settings: Settings, environ: Mapping[str, str]) -> int:
-    del environ
     database = store.open_database(settings.home / "kugetsu.db")
     preparing = Preparing(database, settings)
     bells = Bells(settings.home / "queue.db")
     desk, agents = (partial(bells.ring, lane) for lane in (Lane.DESK, Lane.AGENTS))
-    app = create_app(Wiring(settings=settings, database=database, ring=desk, ring_agents=agents))
+    wiring = Wiring(settings=settings, database=database, ring=desk, ring_agents=agents, environ=environ)
+    app = create_app(wiring)
     with preparing:
         serve(app, settings, announce=_announce(settings))
     bells.close()
@@ -155,8 +150,6 @@ def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
         return WELL
     worker = WorkerProcess(settings, environ)
     worker.start()
-    for name in without_effect(settings):
-        log.warning("%s is set, but this version does nothing with it yet", name)
     stop.wait()
     worker.stop()
     return WELL

@@ -48,5 +48,5 @@ def set_up_logging(settings: Settings, environ: Mapping[str, str]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacted(secrets_of(settings, environ), as_json=settings.log_format == "json"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "huey", "peewee", "uvicorn"):
+    for chatty in ("apprise", "httpx", "httpcore", "huey", "peewee", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

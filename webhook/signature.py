@@ -31,6 +31,11 @@ def verify(secrets: Sequence[bytes], text: bytes, headers: Mapping[str, str]) ->
     return any(matches)
 
 
+def is_claimed(headers: Mapping[str, str]) -> bool:
+    """Whether the headers hold a signature at all: without one nothing has to be read to know that none is right."""
+    return _digest(headers) is not None
+
+
 def _digest(headers: Mapping[str, str]) -> bytes | None:
     """The digest claimed. A signature header that is there decides, even an empty one: no second try."""
     claimed = headers.get(_PLAIN)

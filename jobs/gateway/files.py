@@ -91,9 +91,26 @@ def start_lock(home: Path, *, wait: bool = False) -> Iterator[bool]:
         os.close(file)
 
 
-def write_prices(home: Path, catalogue: Catalogue) -> None:
-    """Keep what opencode's catalogue says, for the gateway to read."""
-    write_json(home / PRICES, msgspec.to_builtins(catalogue))
+class _Prices(msgspec.Struct, frozen=True):
+    of: str
+    prices: Catalogue
+
+
+def write_prices(home: Path, of: str, prices: Catalogue) -> None:
+    """Keep what opencode's catalogue says, for the gateway to read. `of` names whose prices these are."""
+    write_json(home / PRICES, msgspec.to_builtins(_Prices(of, prices)))
+
+
+def prices_of(home: Path) -> str:
+    """Whose prices are kept; "" where none are."""
+    return _kept(home).of
+
+
+def _kept(home: Path) -> _Prices:
+    try:
+        return msgspec.json.decode((home / PRICES).read_bytes(), type=_Prices)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return _Prices("", {})
 
 
 def prices_in(home: Path) -> Callable[[str], Mapping[str, Price]]:
@@ -103,12 +120,10 @@ def prices_in(home: Path) -> Callable[[str], Mapping[str, Price]]:
 
     def of(provider: str) -> Mapping[str, Price]:
         nonlocal known, read_at
-        try:
-            changed = (home / PRICES).stat().st_mtime_ns
-            if changed != read_at:
-                known, read_at = msgspec.json.decode((home / PRICES).read_bytes(), type=Catalogue), changed
-        except (FileNotFoundError, msgspec.DecodeError):
-            known = {}
+        path = home / PRICES
+        changed = path.stat().st_mtime_ns if path.exists() else 0
+        if changed != read_at:
+            known, read_at = _kept(home).prices, changed
         return known.get(provider, {})
 
     return of

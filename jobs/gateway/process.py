@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 import uvicorn
+import uvloop
 from peewee import Database
 
 from jobs import agent, presence
@@ -60,7 +61,8 @@ def main() -> None:
         remember(home, Running(asdict(me), port, spec.digest))
         _say(f"ready {port}\n")
         log.info("listening on port %d for %s", port, ", ".join(spec.providers) or "nobody")
-        asyncio.run(_serve(spec, home, listening, control))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(spec, home, listening, control))
     log.info("ended")
 
 

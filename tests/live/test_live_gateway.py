@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import opencode
+from jobs.gateway import files
 from models.tables import Account, Gateway
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.llm import FakeLLM, bash, opencode_config, turn
@@ -78,6 +79,8 @@ def test_anthropic_by_a_variable(tmp_path: Path, fake: FakeGitea) -> None:
         world.halves._environ = {**world.halves._environ, "ANTHROPIC_API_KEY": key}
         provider.answer(messages("Nothing", " to do.", usage={"input_tokens": 1000}, out=50, model="claude-sonnet-4-5"))
         with world:
+            prices = files.prices_in(world.home)
+            world.wait_for(lambda: bool(prices("anthropic")), "the prices in opencode's catalogue", LONG)
             issue = world.issue("Say something")
             world.label(issue, "kugetsu/code")
             world.wait_for_result(issue, timeout=LONG)
@@ -85,4 +88,8 @@ def test_anthropic_by_a_variable(tmp_path: Path, fake: FakeGitea) -> None:
             assert (asked.path, asked.headers["x-api-key"]) == ("/v1/messages", key)
             (job,) = world.jobs()
             assert (job.outcome, job.tokens_in, job.tokens_out) == ("completed", 1000, 50)
-            assert job.cost == pytest.approx((1000 * 3 + 50 * 15) / 1e6), "by opencode's own prices"
+            cost = (1000 * 3 + 50 * 15) / 1e6
+            assert job.cost == pytest.approx(cost), "by opencode's own word"
+            with world.database() as database:
+                account = Account.select().where(Account.job == job.id).get(database)
+            assert account.cost == pytest.approx(cost), "and by the gateway's count"

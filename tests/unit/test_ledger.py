@@ -255,7 +255,7 @@ def test_a_run_is_told_every_ask_of_its_job_once(db: SqliteDatabase) -> None:
     threads.refuse(db, asks[2], "may not", now=1.0)
     claimed = start(db)
     assert [ask.id for ask in ledger.asks_of(db, claimed.job_id)] == [asks[0].id, asks[1].id]
-    ledger.mark_told(db, claimed.job_id, 1)
+    ledger.mark_told(db, claimed.job_id, 1, now=5.0)
     told = Ask.select(Ask.told_run).order_by(Ask.id).tuples().execute(db)
     assert list(told) == [(1,), (1,), (None,)]
 
@@ -266,11 +266,11 @@ def test_a_run_that_is_over_is_told_nothing(db: SqliteDatabase) -> None:
     ledger.requeue(db, start(db), now=10.0, reason="lost")
     later = say(db, verb="continue")
     job = admit(db, later)
-    ledger.mark_told(db, job.id, 1)
+    ledger.mark_told(db, job.id, 1, now=5.0)
     start(db)
-    ledger.mark_told(db, job.id, 1)
+    ledger.mark_told(db, job.id, 1, now=5.0)
     assert Ask.select(Ask.told_run).where(Ask.id == later.id).scalar(db) is None
-    ledger.mark_told(db, job.id, 2)
+    ledger.mark_told(db, job.id, 2, now=5.0)
     assert Ask.select(Ask.told_run).where(Ask.id == later.id).scalar(db) == 2
 
 

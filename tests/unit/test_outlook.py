@@ -86,7 +86,7 @@ def test_a_job_is_done_again_for_those_who_asked_for_it(db: SqliteDatabase) -> N
     ask = say(db, issue=1, by=BOB, instructions="and neat")
     threads.admit(db, ask, thread_of(db, ask), now=2.0)
     claimed = start(db)
-    ledger.mark_told(db, claimed.job_id, 1)
+    ledger.mark_told(db, claimed.job_id, 1, now=5.0)
     finish(db, claimed, Outcome.FAILED)
     report_all(db)
     again = ledger.job_of(db, retry(db, claimed.job_id, "admin", now=50.0))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from models.reading import environment_names
+from models.reading import TABLE_KEYS, environment_names
 from models.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
-NAMES = environment_names([name for name in Settings.model_fields if name != "servers"])
+NAMES = environment_names([name for name in Settings.model_fields if name not in TABLE_KEYS])
 
 Write = Callable[[str], dict[str, str]]
 
@@ -34,6 +34,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         "host": "127.0.0.1",
         "port": 8420,
         "public_url": "http://127.0.0.1:8420",
+        "trusted_proxies": (),
         "database_url": None,
         "gitea_url": None,
         "gitea_token": None,
@@ -78,6 +79,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         "log_format": "text",
         "log_level": "info",
         "servers": {},
+        "notices": {},
     }
 
 

@@ -66,7 +66,7 @@ ACTIONS: dict[str, Callable[[SqliteDatabase], object]] = {
     "open_jobs": lambda db: threads.open_jobs(db, 1),
     "recent_jobs": lambda db: threads.recent_jobs(db, 1, 5),
     "asks_of": lambda db: ledger.asks_of(db, 1),
-    "mark_told": lambda db: ledger.mark_told(db, 1, 1),
+    "mark_told": lambda db: ledger.mark_told(db, 1, 1, now=5.0),
     "renew": lambda db: ledger.renew(db, Claimed(1, 1), until=99.0),
     "cancel": lambda db: ledger.request_cancel(db, 1, "ann", now=10.0),
     "admit": lambda db: threads.admit(db, undecided(db), threads.load(db, 1), now=2.0),

@@ -181,7 +181,7 @@ def test_a_body_over_the_limit_is_refused_whether_announced_or_not(site: Website
     over = b" " * (LIMIT + 1)
     is_refused(site.deliver(over), 413, "over 8 MiB")
     parts = (over[start : start + 65536] for start in range(0, len(over), 65536))
-    answer = site.client.post("/webhook", content=parts, headers={"Content-Type": "application/json"})
+    answer = site.client.post("/webhook", content=parts, headers=signed_headers(over, "push", secret()))
     is_refused(answer, 413, "over 8 MiB")
 
 
@@ -231,8 +231,9 @@ def test_a_sender_that_hangs_up_midway_disturbs_nobody(own_site: Website) -> Non
 
 def test_a_sender_that_stops_midway_is_given_up(own_site: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webhook.body.read.__kwdefaults__", {"limit": LIMIT, "patience": 0.2})
-    head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"
-    answer = raw_request(own_site.url, head)
+    claims = b"Content-Type: application/json\r\nX-Gitea-Signature: " + b"0" * 64
+    head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n" + claims
+    answer = raw_request(own_site.url, head + b"\r\nConnection: close\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"did not arrive within 0.2 seconds" in answer
 

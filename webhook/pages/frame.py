@@ -56,6 +56,7 @@ MENU = (
     Entry("charts", "/admin/charts", "Charts"),
     Entry("deliveries", "/admin/deliveries", "Deliveries"),
     Entry("repositories", "/admin/repos", "Repositories"),
+    Entry("notices", "/admin/notices", "Notices", all_only=True),
 )
 
 

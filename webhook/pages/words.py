@@ -29,7 +29,11 @@ MARKS = {
     "wrong events": "bad",
     "wrong secret": "bad",
     "inactive": "bad",
+    "sent": "good",
+    "waiting": "waits",
     "failing": "bad",
+    "given up": "bad",
+    "unused": "off",
 }
 """The look of each state, outcome and verdict; the word itself always stands beside the colour."""
 

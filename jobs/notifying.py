@@ -1,0 +1,100 @@
+"""Telling people outside Gitea: looks through the log of moves, and sends what comes of it until it has arrived."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from jobs import notice_sentences
+from jobs.senders import NotSent, sender_of
+from jobs.wiring import Wiring
+from models import outbox, trouble
+from models.estimate import Outlook
+from models.notices import Event, all_notices
+from models.outbox import Told
+from models.outlook import outlooks
+from models.tables import Job, Notification
+
+LOOK_SECONDS = 2.0
+TROUBLE_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """A thread of its own, so that a messaging service that hangs keeps nobody's cancel waiting.
+
+    Raises SettingsError for an address that cannot be understood.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        settings = wiring.settings
+        self._wiring = wiring
+        self._notices = all_notices(settings.notify, settings.notices)
+        self._senders = {name: sender_of(name, notice) for name, notice in self._notices.items()}
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+
+    def start(self) -> None:
+        """Begin, where there is anybody to tell."""
+        if self._notices:
+            outbox.begin(self._wiring.db)
+            self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, once `stopping` of the wiring is set. What it is sending is sent again by the next one."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        pause = LOOK_SECONDS
+        while not self._wiring.stopping.wait(pause):
+            try:
+                self._look()
+                pause = LOOK_SECONDS
+            except Exception as error:
+                pause = TROUBLE_SECONDS
+                if (words := trouble.of_storage(error)) is None:
+                    log.exception("notifications stumbled; they go on")
+                else:
+                    log.warning("notifications wait: %s", words)
+                    self._wiring.db.close()
+        self._wiring.db.close()
+
+    def _look(self) -> None:
+        while outbox.gather(self._wiring.db, self._notices, self._say, now=self._wiring.clock()):
+            pass
+        while not self._wiring.stopping.is_set():
+            waiting = outbox.take(self._wiring.db, now=self._wiring.clock())
+            if waiting is None:
+                return
+            self._send(waiting)
+
+    def _send(self, waiting: Notification) -> None:
+        sender = self._senders.get(waiting.target)
+        if sender is None:
+            outbox.give_up(self._wiring.db, waiting, "this address is no longer in the settings")
+            return
+        try:
+            sender.send(waiting)
+        except NotSent as error:
+            problem = self._wiring.redactor.clean(str(error))
+            again = outbox.failed(self._wiring.db, waiting, problem, now=self._wiring.clock())
+            rest = "tried again" if again else "given up"
+            log.warning("%s could not be told of %s: %s; %s", waiting.target, waiting.event, problem, rest)
+        else:
+            outbox.sent(self._wiring.db, waiting, now=self._wiring.clock())
+
+    def _say(self, event: Event, job: Job) -> Told:
+        return notice_sentences.told(
+            event,
+            job,
+            self._outlook(event, job),
+            server_url=self._wiring.settings.servers[job.repo.server].url,
+            public_url=self._wiring.settings.public_url,
+            redactor=self._wiring.redactor,
+        )
+
+    def _outlook(self, event: Event, job: Job) -> Outlook | None:
+        if event is not Event.QUEUED:
+            return None
+        return outlooks(self._wiring.db, now=self._wiring.clock()).get(job.id)
