@@ -153,6 +153,8 @@ def _how(result: KeeperResult) -> str:
             return f"exit {result.code}"
         case "stopped" if result.reason == CANCELLED:
             raise CommandCancelled
+        case "stopped":
+            return f"ended: {result.reason}"
         case "failed_to_start":
             raise LaunchFailed(result.reason)
         case _:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from peewee import PeeweeException
 
 from jobs import admission, freeing, pulls
-from jobs.gitea import GiteaDown, GiteaError
+from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
 from jobs.patience import patiently
 from jobs.queue import Lane
 from jobs.reconcile import Reconciler
@@ -99,6 +99,8 @@ class Desk:
         if where.moved:
             threads.thread_failed(self._wiring.db, thread, problem=where.words, not_before=0.0)
             return
+        if isinstance(error, GiteaDown) or (isinstance(error, GiteaRefused) and error.is_of_the_token):
+            self._wiring.forges[thread.server].doubt()
         least = ARCHIVED_PAUSE_SECONDS if where.archived else error.wait if isinstance(error, GiteaDown) else 0.0
         self._put_off(thread, where.words or str(error), least)
 

@@ -7,6 +7,7 @@ in this lane": lost, doubled or late, they do no harm, for the truth is in the j
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -17,6 +18,8 @@ from huey import SqliteHuey
 from huey.consumer import Consumer
 from huey.registry import Message
 from huey.serializer import Serializer
+
+from models import trouble
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +105,22 @@ class Bells:
         """The lane's queue; its file is opened when it is first needed, for it may be that it cannot be, now."""
         with self._opening:
             if lane not in self._hueys:
-                huey = self._huey(lane, self._path)
+                huey = self._made(lane)
                 self._looks[lane] = huey.task(name="look")(self._answer_of(lane))
                 self._hueys[lane] = huey
             return self._hueys[lane]
+
+    def _made(self, lane: Lane) -> SqliteHuey:
+        """The lane's queue; a damaged file, which holds nothing that must survive, is begun anew."""
+        try:
+            return self._huey(lane, self._path)
+        except sqlite3.DatabaseError as error:
+            if trouble.of_storage(error) != trouble.DAMAGED:
+                raise
+            log.warning("%s is damaged and begun anew; it holds nothing that must survive", self._path)
+            for side in ("", "-wal", "-shm"):
+                self._path.with_name(f"{self._path.name}{side}").unlink(missing_ok=True)
+            return self._huey(lane, self._path)
 
     @staticmethod
     def _huey(lane: Lane, path: Path) -> SqliteHuey:

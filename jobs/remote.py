@@ -40,9 +40,21 @@ def fetch(mirror: HeldMirror, access: Access) -> None:
         mirror.ask(access, "fetch", *options, access.address, *refs, deadline=FETCH_LIMIT)
     except GitFailed as error:
         reason = _refusal(error)
-        if reason is None:
-            raise FetchFailed(_said(error)) from error
+        if reason in (None, TOKEN_REFUSED):
+            raise FetchFailed(reason or _said(error)) from error
         raise ServerRefused(reason) from error
+    if mirror.is_empty() and _shown(mirror, access):
+        raise FetchFailed("the server's answer was cut short")
+
+
+def _shown(mirror: Mirror, access: Access, *refs: str) -> bool:
+    """Whether the server shows any of these refs, or any at all, when it is asked once more: git takes an answer that
+    breaks off in its headers for that of an empty repository (seen with 2.39).
+    """
+    try:
+        return bool(mirror.ask(access, "ls-remote", access.address, *refs, deadline=_LOOK_LIMIT).strip())
+    except GitFailed as error:
+        raise FetchFailed(_said(error)) from error
 
 
 def fetch_ref(mirror: HeldMirror, access: Access, source: str, target: str) -> None:
@@ -51,9 +63,11 @@ def fetch_ref(mirror: HeldMirror, access: Access, source: str, target: str) -> N
     try:
         mirror.ask(access, "fetch", *options, access.address, f"+{source}:{target}", deadline=FETCH_LIMIT)
     except GitFailed as error:
-        reason = "it is not there any more" if _NO_REF.search(error.stderr) else _refusal(error)
-        if reason is None:
-            raise FetchFailed(_said(error)) from error
+        reason = _refusal(error)
+        if _NO_REF.search(error.stderr) and not _shown(mirror, access, source):
+            reason = "it is not there any more"
+        if reason in (None, TOKEN_REFUSED):
+            raise FetchFailed(reason or _said(error)) from error
         raise ServerRefused(reason) from error
 
 
@@ -89,17 +103,17 @@ def _push_error(error: GitFailed) -> PushRejected | PushFailed:
         said = "; ".join([rejected[1], *remarks])[:500]
         return PushFailed(said) if _TROUBLE.search(said) else PushRejected(said)
     reason = _refusal(error)
-    return PushFailed(_said(error)) if reason is None else PushRejected(reason)
+    return PushFailed(reason or _said(error)) if reason in (None, TOKEN_REFUSED) else PushRejected(reason)
 
 
 _TROUBLE: Final = re.compile(r"internal (server )?error|cannot lock ref|failed to update ref", re.IGNORECASE)
 """A ref refused for what went wrong in the server, not for what was pushed."""
 
+TOKEN_REFUSED: Final = "the server did not accept the bot's token"  # noqa: S105 - a sentence
+"""Only whoever runs the service can mend that: the work waits for it."""
+
 _REFUSALS: Final = (
-    (
-        r"Authentication failed|could not read (Username|Password)|error: 401",
-        "the server did not accept the bot's token",
-    ),
+    (r"Authentication failed|could not read (Username|Password)|error: 401", TOKEN_REFUSED),
     (r"error: 403", "the server did not allow it to the bot"),
     (r"repository '.*' not found|error: 404", "the repository does not exist, or the bot may not see it"),
     (r"error: 413", "the server takes no push of this size"),

@@ -71,10 +71,14 @@ class Retention:
         total = 0
         while count := retention.drop_deliveries(self._wiring.db, before=self._before):
             total += count
-            if self._wiring.stopping.wait(0.01):
+            if self._rest():
                 break
         if total:
             log.info("%d old deliveries are gone", total)
+
+    def _rest(self) -> bool:
+        """Let others write; whether this worker is to end."""
+        return self._wiring.stopping.wait(retention.REST_SECONDS)
 
     def _conversations(self) -> None:
         for number in retention.quiet_threads(self._wiring.db, before=self._before):
@@ -127,7 +131,8 @@ class Retention:
         db, now = self._wiring.db, self._wiring.clock()
         if isinstance(db, SqliteDatabase):
             idle = retention.is_idle(db, now=now, quiet_for=QUIET_SECONDS)
-            given = retention.give_back(db, idle=idle, room=Room.of(self._wiring.settings.home).free)
+            room = Room.of(self._wiring.settings.home).free
+            given = retention.give_back(db, idle=idle, room=room, rest=self._rest)
             if given:
                 log.info("the database gave %d bytes back", given)
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from jobs import checkout
+from jobs.inside import Inside
 from jobs.place import Place
 from jobs.queue import Lane
 from jobs.wiring import Wiring
@@ -22,6 +24,8 @@ from models.settings import Settings
 
 LOOK_SECONDS: Final = 5.0
 """How often a place is looked at, at most."""
+TOOK: Final = "the folder of this issue took"
+"""With this begins why a run was ended here."""
 SHARE_OF_TIME: Final = 20
 """One part in so many of the time may go into adding up."""
 
@@ -64,12 +68,22 @@ class Budget:
         taken = sum(map(size_of, self._folders))
         self._due = time.monotonic() + max(LOOK_SECONDS, SHARE_OF_TIME * (time.monotonic() - now))
         if taken > room.most_of_a_place:
-            return (
-                f"its folder took {spoken(taken)} of the disk; {spoken(room.most_of_a_place)} is the most one may take"
-            )
+            return f"{TOOK} {spoken(taken)} of the disk; {spoken(room.most_of_a_place)} is the most one may take"
         if room.free < room.floor // 4 and taken > room.floor:
-            return f"its folder took {spoken(taken)} of a disk that is nearly full"
+            return f"{TOOK} {spoken(taken)} of a disk that is nearly full"
         return None
+
+
+def clear(inside: Inside) -> None:
+    """Take away what fills a place: its temporary files, caches, and whatever in the tree was never committed and is
+    new. Work that is committed, or changes a file of the project, stays.
+    """
+    place = inside.place
+    for folder in (place.tmp, place.home / ".cache"):
+        if folder.is_dir() and not folder.is_symlink():
+            checkout.remove(folder)
+    checkout.furnish(place)
+    inside.do("git clean -ffdxq")
 
 
 def size_of(folder: Path) -> int:

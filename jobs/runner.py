@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from jobs import agent, checks, commands, freeing, keeper, repofile
+from jobs import agent, checks, commands, freeing, keeper, repofile, room
 from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
 from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
 from jobs.gateway.door import GatewayFailed
-from jobs.gitea import GiteaDown, GiteaError
+from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
 from jobs.launching import Launching
 from jobs.leases import lease_kept
 from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
 from jobs.repofile import RepoFile
-from jobs.room import Budget
 from jobs.servers import Forge
 from jobs.spending import Purse
 from jobs.tasks import Recipe
@@ -124,8 +123,9 @@ class Runner:
     def _refused(self, claimed: Claimed, refusal: Exception) -> None:
         """The end of the job, unless it is our token that is refused: that is no fault of whoever asked."""
         thread = threads.load(self._wiring.db, ledger.job_of(self._wiring.db, claimed.job_id).thread_id)
-        ours = isinstance(refusal, CommandLost)
-        problem = None if ours else self._wiring.forges[thread.server].problem_of_token()
+        problem = None if isinstance(refusal, CommandLost) else self._wiring.forges[thread.server].problem_of_token()
+        if isinstance(refusal, GiteaRefused) and refusal.is_of_the_token:
+            problem = str(refusal)
         if problem is None:
             self._settle(claimed, Outcome.FAILED, f"{refusal}")
         else:
@@ -216,7 +216,7 @@ class Runner:
 
     def _read_along(self, errand: Errand, started: Callable[[], None]) -> None:
         """Follow the agent until it has ended, noting how far it is. `started` is called at its first word."""
-        transcript, budget = Transcript(), Budget(self._workspace.place(errand.target))
+        transcript, budget = Transcript(), room.Budget(self._workspace.place(errand.target))
         noted, unnoted, over = 0.0, False, None
 
         def on_lines(lines: list[bytes]) -> None:
@@ -239,9 +239,10 @@ class Runner:
 
     def _wait_for(self, errand: Errand, folder: Path) -> None:
         """Follow a command of the repository's until it has ended."""
+        budget = room.Budget(self._workspace.place(errand.target))
 
         def should_stop() -> str | None:
-            return CANCELLED if ledger.cancel_requested(self._wiring.db, errand.job.id) else None
+            return CANCELLED if ledger.cancel_requested(self._wiring.db, errand.job.id) else budget.broken()
 
         agent.follow(folder, errand.lock, on_lines=_unread, should_stop=should_stop, leave=self.leaving)
         self._check_leaving()
@@ -279,6 +280,9 @@ class Runner:
                 self._complete(errand, text)
             case Cancelled():
                 self._settle(errand.claimed, Outcome.CANCELLED, "")
+            case Failed(reason=reason) if reason.startswith(room.TOOK):
+                room.clear(self._workspace.inside(errand.target))
+                self._settle(errand.claimed, Outcome.FAILED, f"{reason}. What was new there and not committed is gone.")
             case Failed() if full := errand.purse.full():
                 self._cut_short(errand, errand.purse.said(full), transcript.text)
             case Failed() if self._room.scarce and result.ended == "exited":

@@ -45,6 +45,9 @@ _TRIAL_SECONDS = 10.0
 _SHORT_LIMITS: Final = ("prlimit", f"--fsize={1 << 30}", f"--data={4 << 30}", "--cpu=600", "--core=0", "--")
 
 
+_ALL_WELL: Final = "Agents run in bubblewrap."
+
+
 class SandboxUnavailable(Exception):
     """The settings ask for bubblewrap and it does not work here; the message says why."""
 
@@ -65,6 +68,11 @@ class Sandbox:
     """Whether system calls are filtered."""
     visible: tuple[Path, ...] = ()
     """What the settings show beside the system."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing that this version can do."""
+        return self.why == _ALL_WELL
 
     def wrap(
         self,
@@ -150,7 +158,7 @@ def choose(setting: Setting, home: Path, *, path: str = SYSTEM_PATH, visible: Se
     if program is not None:
         unfiltered = _prepare(home.resolve() / FOLDER)
         for own_user in (True, False) if os.geteuid() == 0 else (False,):
-            why = " ".join(["Agents run in bubblewrap.", *_weaknesses(unfiltered, own_user=own_user)])
+            why = " ".join([_ALL_WELL, *_weaknesses(unfiltered, own_user=own_user)])
             box = Sandbox("bwrap", why, program, home.resolve() / FOLDER, own_user, not unfiltered, tuple(visible))
             trouble = _trial(box)
             if not trouble:

@@ -21,6 +21,7 @@ from models.tables import Repo, Server
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 60.0
+DOUBT_SECONDS = 2.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 30.0
 """How soon a server that is not well is looked at again: growing, with a ceiling."""
 
@@ -39,7 +40,7 @@ class Forge:
         self._db = db
         self._bot: Person | None = None
         self._labelled: dict[str, frozenset[str]] = {}
-        self.check_at, self.failures = 0.0, 0
+        self.check_at, self.checked_at, self.failures = 0.0, 0.0, 0
         self._lock = threading.Lock()
 
     @property
@@ -87,12 +88,16 @@ class Forge:
         self._note(ok=True, problem="", version=version, bot_id=me.id, bot_login=me.login, checked_at=now)
         return self._bot
 
+    def doubt(self) -> None:
+        """Something did not go well: look soon how the server is."""
+        self.check_at = min(self.check_at, self.checked_at + DOUBT_SECONDS)
+
     def problem_of_token(self) -> str | None:
         """Why our token is no good, None where it is good. Without an answer it counts as no good."""
         try:
             self.check()
         except GiteaError as error:
-            self.check_at = 0.0
+            self.doubt()
             return str(error)
         return None
 
@@ -137,6 +142,7 @@ class Forges:
                 self._check(forge, now)
 
     def _check(self, forge: Forge, now: float) -> None:
+        forge.checked_at = now
         try:
             forge.check(now)
         except GiteaError as error:

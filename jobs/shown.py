@@ -1,7 +1,8 @@
 """What the sandbox's root is made of: bubblewrap's options for the part of it that is the same for every place.
 
-The list of /etc was found by tracing opencode, git, python, node, npm, gcc, make, go, cargo and Maven at work. It is an
-allow-list: beside these lie shadow, private keys and the passwords of other services.
+The list of /etc was found by tracing opencode, git, python, node, npm, gcc, make, java, Maven, curl, openssl; it has
+what other distributions call the same. It is an allow-list: beside these lie shadow, private keys, and settings
+of pip, git and other services that may hold passwords.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -13,8 +13,10 @@ Ended = Literal[
     "exited", "timeout", "stalled", "no_start", "stopped", "output_limit", "over_limit", "failed_to_start"
 ]  # fmt: skip
 
-_LOOK_SECONDS = 0.25
-"""How often what a run uses is added up: a look takes about 3 ms among 200 processes."""
+_LOOK_SECONDS = 0.5
+"""How often what a run uses is added up, at most: a look takes about 3 ms among 200 processes."""
+_SHARE_OF_TIME = 50
+"""One part in so many of a processor may go into that."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KIB = 1024
@@ -81,8 +83,9 @@ class UsageWatch:
         """Which limit was passed, as words behind "the agent"; None while none was."""
         if now < self._due:
             return None
-        self._due = now + _LOOK_SECONDS
+        began = time.process_time()
         limits, used = self._limits, usage_below(self._root)
+        self._due = now + max(_LOOK_SECONDS, _SHARE_OF_TIME * (time.process_time() - began))
         self._cpu = max(self._cpu, used.cpu)
         if limits.memory and used.memory > limits.memory:
             return f"used more than {spoken_size(limits.memory)} of memory"

@@ -143,7 +143,8 @@ class WorkerProcess:
         Worker.insert(
             name=name, host=self._presence.host, pid=self._presence.pid, started_at=now, seen_at=now, **box
         ).execute(self._db)
-        log.info("worker %s: sandbox %s (%s)", name, self._sandbox.kind, self._sandbox.why)
+        level = logging.INFO if self._sandbox.is_whole else logging.WARNING
+        log.log(level, "worker %s: sandbox %s: %s", name, self._sandbox.kind, self._sandbox.why)
 
     def _name_agent(self) -> None:
         """Ask the agent who it is, beside the work: that takes it seconds on a busy machine. First the gateway, which

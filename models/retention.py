@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from peewee import SQL, Database, Expression, ModelSelect, SqliteDatabase, fn
@@ -14,6 +15,11 @@ CHUNK = 200
 
 PAGES_AT_ONCE = 500
 """Pages given back in one transaction, likewise."""
+
+REST_SECONDS = 0.2
+"""Between two such transactions. Who waits for SQLite's lock looks again every 0.1 s (sqliteDefaultBusyCallback in its
+main.c), and locks are not given in the order of waiting: with shorter rests others were kept waiting for seconds.
+"""
 
 LEAST_BYTES = 4 * 1024 * 1024
 """Less room than this inside the file is not worth the writing: new rows fill it."""
@@ -95,16 +101,21 @@ def is_idle(db: Database, *, now: float, quiet_for: float) -> bool:
     return not busy and not Delivery.select().where(Delivery.received_at > now - quiet_for).exists(db)
 
 
-def give_back(db: SqliteDatabase, *, idle: bool, room: int, least: int = LEAST_BYTES) -> int:
-    """Give the space of rows that are gone back to the disk, in small steps; how many bytes. `room` is how many are
-    free there: a database of an older version has to be written anew once, which is done only while all is `idle`.
+def give_back(
+    db: SqliteDatabase, *, idle: bool, room: int, rest: Callable[[], object], least: int = LEAST_BYTES
+) -> int:
+    """Give the space of rows that are gone back to the disk; how many bytes. It is done in small steps, and `rest` is
+    called between them. `room` is how many bytes are free there: a database of an older version has to be written anew
+    once, which is done only while all is `idle`.
     """
     before = _size(db)
     if _pragma(db, "freelist_count") * _pragma(db, "page_size") < least:
         return 0
     if _pragma(db, "auto_vacuum") == _INCREMENTAL:
         while _pragma(db, "freelist_count"):
-            db.execute_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()  # type: ignore[no-untyped-call]
+            # As a script: SQLite gives one page back at each step, and a cursor takes one step where there is no row.
+            db.connection().executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})")  # type: ignore[no-untyped-call]
+            rest()
     elif idle and room > 2 * before:
         db.execute_sql("PRAGMA auto_vacuum = incremental")  # type: ignore[no-untyped-call]
         db.execute_sql("VACUUM")  # type: ignore[no-untyped-call]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,6 @@ def open_database(path: Path, *, busy_timeout: float = 5.0) -> SqliteDatabase:
     A write lock is taken at BEGIN, since a later upgrade fails at once whatever the time-out says.
     """
     pragmas = {
-        "auto_vacuum": "incremental",  # of a new database; first, for it has to be said before anything is written
         "journal_mode": "wal",
         "synchronous": "full",
         "foreign_keys": 1,
@@ -93,7 +93,7 @@ def migrate(db: Database, lock_path: Path, *, capacity: int) -> list[str]:
 
     Raises DatabaseTooNew, and peewee's errors where the database cannot be used.
     """
-    with _only_one(lock_path), db.connection_context():
+    with _only_one(lock_path), _begun(db).connection_context():
         _refuse_newer(db)
         ran: list[str] = migrations.run(db, str(MIGRATIONS))
         first = Intake.insert(id=1, capacity=capacity, configured=capacity)
@@ -106,6 +106,17 @@ def pending(db: Database) -> list[str]:
     _refuse_newer(db)
     applied = set(migrations.Runner(db, str(MIGRATIONS)).applied())
     return sorted({path.stem for path in MIGRATIONS.glob("[0-9]*.py")} - applied)
+
+
+def _begun(db: Database) -> Database:
+    """A new file of SQLite's is to be one that gives its space back; that has to be said before anything is written,
+    and once only, since saying it is a write.
+    """
+    if isinstance(db, SqliteDatabase) and not Path(db.database).exists():
+        with closing(sqlite3.connect(db.database)) as new:
+            new.execute("PRAGMA auto_vacuum = incremental")
+            new.execute("PRAGMA journal_mode = wal")
+    return db
 
 
 def _refuse_newer(db: Database) -> None:

@@ -10,11 +10,11 @@ import pytest
 from jobs import shown
 from tests.unit.runs import PATIENT, World, running, world
 
-MEMORY = "python3 -c 'import time; kept = bytearray(160 << 20); time.sleep(1.2)'"
-OUTPUT = "head -c 3000000 /dev/zero; sleep 0.5"
-PROCESSES = "for n in $(seq 60); do sleep 0.8 & done; wait; echo done"
+MEMORY = "python3 -c 'import time; kept = bytearray(160 << 20); time.sleep(SECONDS)'"
+OUTPUT = "head -c 3000000 /dev/zero; sleep SECONDS"
+PROCESSES = "for n in $(seq 60); do sleep SECONDS & done; wait"
 SPIN = """python3 -c 'import time
-while time.process_time() < 0.6: pass'"""
+while time.process_time() < SECONDS: pass'"""
 CPU = f"for n in 1 2; do {SPIN} & done; wait"
 
 ATTACKS = {
@@ -33,14 +33,14 @@ def here(tmp_path: Path) -> Iterator[World]:
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_who_takes_too_much_is_ended_and_the_reason_told(here: World, attack: str) -> None:
     script, limits, ended = ATTACKS[attack]
-    result = here.run(f"echo hi; {script}", limits=limits)
+    result = here.run("echo hi; " + script.replace("SECONDS", "60"), limits=limits)
     assert result.ended == ended
     assert result.reason
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_without_a_limit_it_gets_it(here: World, attack: str) -> None:
-    assert here.run(ATTACKS[attack][0]).ended == "exited"
+    assert here.run(ATTACKS[attack][0].replace("SECONDS", "0.5")).ended == "exited"
 
 
 def test_the_folders_in_memory_are_bounded(here: World, monkeypatch: pytest.MonkeyPatch) -> None:

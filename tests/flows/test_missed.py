@@ -2,11 +2,12 @@
 
 import time
 
+import httpx
 import pytest
 from peewee import fn
 
-from models.tables import Ask, Watch
-from tests.fakes.gitea import Remark
+from models.tables import Ask, Thread, Watch
+from tests.fakes.gitea import FakeGitea, Remark
 from tests.flows.conftest import MakeWorld
 from tests.forge_protocol import AnyGitea
 from tests.world import BOT, WRITER, World
@@ -113,3 +114,62 @@ def test_what_was_said_before_us_starts_nothing_but_a_label_does(make_world: Mak
     with world.database() as database:
         asks = [(ask.verb, ask.instructions) for ask in Ask.select().order_by(Ask.id).execute(database)]
     assert asks == [("code", ""), ("continue", "now do it")]
+
+
+def gone_for_an_hour(world: World) -> None:
+    """The hour passes."""
+    with world.database() as database:
+        Watch.update(lost_at=1.0, due_at=0.0).execute(database)
+        Thread.update(desk_not_before=0.0).execute(database)
+
+
+def test_a_renamed_repository_is_followed_and_one_that_is_gone_is_given_up(
+    make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(RECONCILE_INTERVAL=INTERVAL)
+    wait_for_a_look(world)
+    issue = world.issue("Crash", "stub: write app.py one")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_result(issue)
+    world.repo = fake.rename(world.repo, "gadgets")
+    world.comment(issue, "/kugetsu more\nstub: write app.py two")
+    world.wait_for_result(issue, 2)
+    assert len(world.gitea.pulls_of(world.repo)) == 1
+    assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "two"
+    world.comment(issue, "/kugetsu again\nstub: wait go")
+    world.wait_for_agents(2)
+    world.wait_for_label(issue, "kugetsu/running")
+    fake.let(world.repo, BOT, None)
+    fake.forge.state.repo(world.repo).private = True
+    world.let_go(issue, "go")
+    world.wait_for(lambda: is_lost(world), "the repository to be missed")
+    assert [job.state for job in world.jobs()] == ["done", "done", "reporting"], "its report waits"
+    gone_for_an_hour(world)
+    world.wait_for(lambda: world.jobs()[-1].state == "done", "the job to be given up")
+    status = httpx.get(f"{world.halves.url}/admin/status").json()
+    assert status["repos"][0]["problem"].startswith("it is gone, or the bot may not see it, since")
+
+
+def is_lost(world: World) -> bool:
+    with world.database() as database:
+        return bool(Watch.select().where(Watch.lost_at.is_null(False)).exists(database))
+
+
+def test_what_is_to_be_told_in_an_archived_repository_waits(make_world: MakeWorld, gitea: AnyGitea) -> None:
+    world = make_world(RECONCILE_INTERVAL=INTERVAL)
+    wait_for_a_look(world)
+    issue = world.issue("Crash", "stub: wait go\nstub: say All well.")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_agents(1)
+    world.wait_for_label(issue, "kugetsu/running")
+    gitea.archive(world.repo)
+    world.let_go(issue, "go")
+    world.wait_for(lambda: is_archived(world), "the archive to be noticed")
+    assert world.said(issue, "result") == []
+    gitea.archive(world.repo, archived=False)
+    world.wait_for_result(issue)
+
+
+def is_archived(world: World) -> bool:
+    with world.database() as database:
+        return bool(Watch.select().where(Watch.archived).exists(database))

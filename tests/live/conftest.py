@@ -80,6 +80,7 @@ class Live:
             sandboxed=self.box.kind == "bwrap",
             config=json.dumps(self.config),
             models=self.root / "models.json",
+            guide=GUIDE,
         )
         spec = RunSpec(
             argv=Invocation(self.program, session=session, title="An issue").argv(),
@@ -123,6 +124,10 @@ class Live:
 
     def run(self, prompt: str = "Do it.", *, session: str | None = None, limits: Limits = PATIENT) -> Ended:
         return self.follow(self.start(prompt, session=session, limits=limits))
+
+
+GUIDE = "Always answer in rhymes.\n"
+"""The AGENTS.md of the default branch."""
 
 
 @pytest.fixture(scope="session")

@@ -143,3 +143,16 @@ def test_an_idle_lane_hears_a_ring_at_once(answering: Answering) -> None:
     print(
         f"a ring is heard after {statistics.median(delays) * 1000:.0f} ms (median), {max(delays) * 1000:.0f} ms (most)"
     )
+
+
+def test_a_damaged_file_is_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "queue.db").write_bytes(b"no database at all" * 500)
+    listener, bells = Listener(), Bells(tmp_path / "queue.db")
+    try:
+        bells.answer({Lane.DESK: (1, listener)})
+        bells.ring(Lane.DESK)
+        listener.wait_for(1)
+    finally:
+        bells.stop(HEARD_WITHIN)
+        bells.close()
+    assert "queue.db is damaged and begun anew" in caplog.text

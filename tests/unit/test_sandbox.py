@@ -13,6 +13,7 @@ from jobs.place import Place
 from jobs.sandbox import SandboxUnavailable
 from jobs.shown import AGENT_UID
 from tests.unit.runs import PLAIN_USER, World, as_plain_user, running, world
+from webhook import cli
 
 
 @pytest.fixture(params=["none", "bwrap"])
@@ -207,3 +208,27 @@ def test_a_bubblewrap_that_may_not_work_here_is_found_out_by_trying(tmp_path: Pa
     broken.chmod(0o755)
     broken.write_text("not a program")
     assert sandbox.choose("auto", tmp_path, path=str(tmp_path)).kind == "none"
+
+
+def test_where_no_namespace_can_be_made_it_says_so(boxed: World) -> None:
+    """As in a container that forbids them: our own filter does, so the probe runs in the sandbox."""
+    project = Path(sandbox.__file__).parent.parent
+    script = f"import sys; sys.path.insert(0, {str(project)!r}); from pathlib import Path; from jobs import sandbox; "
+    script += "box = sandbox.choose('auto', Path('/tmp/home')); print(box.kind, box.why)"
+    code = project / "jobs"
+    ended = boxed.box.run_inside(boxed.place, None, ["python3", "-c", script], 30, read_only=[code])
+    assert ended.stdout.startswith("none Agents run without a sandbox: /usr/bin/bwrap does not work here: "), (
+        ended.stderr
+    )
+    assert "bwrap: " in ended.stdout
+
+
+def test_a_worker_that_must_have_a_sandbox_does_not_start_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sandbox, "SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setattr(sandbox.choose, "__kwdefaults__", {"path": str(tmp_path), "visible": ()})
+    monkeypatch.setattr(os, "environ", {"KUGETSU_HOME": str(tmp_path), "KUGETSU_SANDBOX": "bwrap", "PATH": "/usr/bin"})
+    assert cli.main(["worker"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("kugetsu: KUGETSU_SANDBOX is bwrap, but bubblewrap (bwrap) is not installed.")

@@ -49,13 +49,13 @@ def test_a_missing_default_branch_is_refused_in_words(thread: Thread, remote: Gi
         thread.open()
 
 
-def test_a_wrong_token_and_a_missing_repository_are_refused(remote: GitRemote, tmp_path: Path) -> None:
+def test_a_missing_repository_is_refused_and_for_a_better_token_one_waits(remote: GitRemote, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceRefused, match="does not exist, or the bot may not see it"):
         Thread(remote, tmp_path / "home", repo="acme/none").open()
     thread = Thread(remote, tmp_path / "home")
     remote.token = "another"
     target = Target("gitea", REPO, 7, remote.url(REPO), "wrong", "main", "kugetsu/issue-7")
-    with pytest.raises(WorkspaceRefused, match="did not accept the bot's token"):
+    with pytest.raises(FetchFailed, match="did not accept the bot's token"):
         thread.workspace.open(target)
 
 

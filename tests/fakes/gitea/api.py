@@ -47,12 +47,13 @@ class Request:
 
 @dataclass
 class Answer:
-    """What goes back: `body` is JSON, unless it is bytes; None is no body at all."""
+    """What goes back: `body` is JSON, unless it is bytes; None is no body at all. Of one that is `cut` half arrives."""
 
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     empty: bool = False
+    cut: bool = False
 
 
 NO_CONTENT = Answer(204, empty=True)
@@ -225,12 +226,22 @@ class Api:
 
     def _serve(self, request: Request, caller: Caller) -> Answer:
         path = request.path.removeprefix(PREFIX)
+        if moved := self._moved(path):
+            return Answer(301, headers={"Location": f"{PREFIX}{moved}"}, empty=True)
         for route, pattern in self._routes:
             if route.method == request.method and (found := pattern.fullmatch(path)):
                 args = {name: unquote(value) for name, value in found.groupdict().items()}
                 return self._call(route, Call(self.forge, request, args, caller))
         self.forge.surprise(f"unknown route {request.method} {request.path}")
         raise missing()
+
+    def _moved(self, path: str) -> str | None:
+        """Where a repository's old name leads now (301 to whatever was asked, seen on 1.26.3)."""
+        found = re.match(r"/repos/([^/]+/[^/]+)(.*)", path)
+        name = found[1].lower() if found else ""
+        if found is None or name in self.forge.state.repos or name not in self.forge.state.redirects:
+            return None
+        return f"/repos/{self.forge.state.redirects[name].full_name}{found[2]}"
 
     def _call(self, route: Route, call: Call) -> Answer:
         dialect = self.forge.dialect

@@ -70,6 +70,13 @@ def one_repo(call: Call) -> Answer:
     return Answer(200, repository(call, call.repo))
 
 
+def repo_by_id(call: Call) -> Answer:
+    for repo in _all(call):
+        if repo.id == call.number("id") and call.sees(repo):
+            return Answer(200, repository(call, repo))
+    raise missing()
+
+
 def my_repos(call: Call) -> Answer:
     """The repositories that the caller owns or works in."""
     user = call.user
@@ -150,6 +157,7 @@ ROUTES = (
     Route("GET", "/orgs/{org}/repos", org_repos, "organization"),
     Route("GET", "/repos/search", search_repos, "repository", query="q"),
     Route("GET", R, one_repo, "repository"),
+    Route("GET", "/repositories/{id}", repo_by_id, "repository"),
     Route("GET", f"{R}/collaborators", collaborators, "repository"),
     Route("GET", f"{R}/collaborators/{{user}}", is_collaborator, "repository"),
     Route("GET", f"{R}/collaborators/{{user}}/permission", permission, "repository"),

@@ -16,13 +16,14 @@ LONGEST_HOLD = 120.0
 class Fault:
     """One trouble. `match` is a regular expression for the whole of `METHOD /path` (without the query)."""
 
-    kind: Literal["fail", "hold", "drop", "slow"]
+    kind: Literal["fail", "hold", "drop", "slow", "cut"]
     match: str
     when: When
     times: int | None
     body: Callable[[Any], bool] | None = None
     status: int = 500
     message: str = ""
+    retry_after: str = ""
     seconds: float = 0.0
     hits: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
@@ -58,6 +59,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._chooser: Callable[[Exchange], Fault | None] | None = None
         self._faults_lock = threading.Lock()
 
     def fail(self, match: str, status: int = 500, *, times: int | None = 1, **more: Any) -> Fault:
@@ -72,6 +74,10 @@ class Faults:
         """The effect happens, but the connection breaks before an answer (`when="before"`: no effect either)."""
         return self._add(Fault("drop", match, when, times, **more))
 
+    def cut_answer(self, match: str, *, times: int | None = 1, **more: Any) -> Fault:
+        """The effect happens, but only half of the answer arrives."""
+        return self._add(Fault("cut", match, "after", times, **more))
+
     def slow(self, match: str, seconds: float, *, times: int | None = None, **more: Any) -> Fault:
         """Takes its time before it does anything."""
         return self._add(Fault("slow", match, "before", times, seconds=seconds, **more))
@@ -80,6 +86,10 @@ class Faults:
         """Ends all troubles."""
         for fault in self._faults:
             fault.cancel()
+
+    def trouble_each(self, choose: Callable[[Exchange], Fault | None] | None) -> None:
+        """From now on `choose` says for each request what trouble it meets; None ends that."""
+        self._chooser = choose
 
     def _add(self, fault: Fault) -> Fault:
         with self._faults_lock:
@@ -90,6 +100,8 @@ class Faults:
         """What concerns this request, each counted as one hit."""
         with self._faults_lock:
             found = [fault for fault in self._faults if fault.concerns(exchange)]
+            chosen = self._chooser(exchange) if self._chooser else None
+            found += [chosen] if chosen else []
             for fault in found:
                 fault.hits += 1
         return found

@@ -105,6 +105,15 @@ class PlaceVerbs:
             gone = self.forge.state.repos.pop(repo.lower())
             shutil.rmtree(gone.git.path)
 
+    def rename(self, repo: str, name: str) -> str:
+        """Gives the repository another name; the API redirects from the old one. Gives the new full name."""
+        with self.forge.state.lock:
+            found = self.forge.state.repos.pop(repo.lower())
+            found.name = name
+            self.forge.state.repos[found.full_name.lower()] = found
+            self.forge.state.redirects[repo.lower()] = found
+            return found.full_name
+
     def archive(self, repo: str, *, archived: bool = True) -> None:
         self.forge.state.repo(repo).archived = archived
 

@@ -165,6 +165,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
             self._check(exchange)
             self.forge.state.touch()
             answer = self._trouble(faults, "after") or answer
+            answer = replace(answer, cut=any(fault.kind == "cut" for fault in faults))
         dropped = answer is None or _drops(faults, "after")
         with self.forge.state.lock:
             exchange.status = 0 if dropped or answer is None else answer.status
@@ -182,6 +183,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
                 if fault.kind == "fail":
                     message = fault.message or f"told to answer {fault.status}"
                     answer = self._api.error(fault.status, message)
+                    answer.headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
         return answer
 
     def _route(self, request: Request) -> tuple[Answer, User | None]:

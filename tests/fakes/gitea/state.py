@@ -228,6 +228,7 @@ class State:
         self.users: dict[str, User] = {}
         self.tokens: dict[str, Token] = {}
         self.repos: dict[str, Repo] = {}
+        self.redirects: dict[str, Repo] = {}
         self.org_hooks: dict[str, list[Hook]] = defaultdict(list)
         self.admin_hooks: list[Hook] = []
         self.org_labels: dict[str, list[Label]] = defaultdict(list)

@@ -69,7 +69,10 @@ class Listener:
                     answer = self._serve(request)
                     if answer is None:
                         return
-                    connection.sendall(written(answer, request.method))
+                    text = written(answer, request.method)
+                    connection.sendall(text[: len(text) // 2] if answer.cut else text)
+                    if answer.cut:
+                        return
                     if request.headers.get("connection", "").lower() == "close":
                         return
         except (OSError, ValueError):

@@ -1,0 +1,176 @@
+"""Gitea down, slow or in trouble at any step: what is to be told waits, and is told once, in its order."""
+
+import re
+import socket
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from jobs import desk, runner, servers
+from tests.fakes.gitea import FakeGitea, Fault
+from tests.fakes.gitea.record import Exchange
+from tests.flows.conftest import MakeWorld
+from tests.world import World
+
+TROUBLES = ("500", "502", "429", "401", "slow", "refused", "dropped", "cut")
+"""What happens to one and the same request, one after the other, before it may succeed."""
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pauses as ever, a hundred times shorter."""
+    for module in (desk, runner, servers):
+        for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "LONGEST_OUTAGE_PAUSE_SECONDS"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, min(getattr(module, name) / 100, 0.02))
+
+
+class Gauntlet:
+    """Each request to Gitea, known by its method and path, meets every trouble before it may succeed: first those
+    without an effect. `points` are the requests, without their numbers, and the troubles they met.
+    """
+
+    def __init__(self) -> None:
+        self._met: Counter[str] = Counter()
+        self.points: set[tuple[str, str]] = set()
+
+    def choose(self, exchange: Exchange) -> Fault | None:
+        asked = f"{exchange.method} {exchange.path}"
+        met, self._met[asked] = self._met[asked], self._met[asked] + 1
+        if met >= len(TROUBLES):
+            return None
+        self.points.add((re.sub(r"\b[0-9]+\b", "N", asked), TROUBLES[met]))
+        return self._fault(TROUBLES[met])
+
+    @staticmethod
+    def _fault(trouble: str) -> Fault:
+        match trouble:
+            case "refused":
+                return Fault("drop", "", "before", None)
+            case "dropped":
+                return Fault("drop", "", "after", None)
+            case "cut":
+                return Fault("cut", "", "after", None)
+            case "slow":
+                return Fault("slow", "", "before", None, seconds=0.05)
+            case status:
+                return Fault("fail", "", "before", None, status=int(status), retry_after="0")
+
+
+def told_once(world: World, issues: list[int]) -> None:
+    """Every issue has its pull request, its two comments and its label, and nothing twice."""
+    assert [(job.outcome, job.error) for job in world.jobs()] == [("completed", "")] * len(issues)
+    assert [[len(world.said(issue, part)) for part in ("live", "result")] for issue in issues] == [[1, 1]] * len(issues)
+    assert [world.labels(issue) for issue in issues] == [["kugetsu/done"]] * len(issues)
+    heads = sorted(pull.pull.head_branch for pull in world.gitea.pulls_of(world.repo) if pull.pull)
+    assert heads == sorted(f"kugetsu/issue-{issue}" for issue in issues)
+    assert len(world.agent_runs()) == len(issues)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_every_request_meets_every_trouble(make_world: MakeWorld, fake: FakeGitea) -> None:
+    world, gauntlet = make_world(RECONCILE_INTERVAL="1s"), Gauntlet()
+    issue = world.issue("Crash", "stub: write app.py fixed")
+    fake.trouble_each(gauntlet.choose)
+    world.label(issue, "kugetsu/code")
+    world.wait_for_result(issue, timeout=120.0)
+    fake.trouble_each(None)
+    world.wait_quiet()
+    told_once(world, [issue])
+    assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "fixed"
+    steps = {step for step, _ in gauntlet.points}
+    print(f"{len(gauntlet.points)} points at {len(steps)} requests")
+    assert {
+        "GET /api/v1/user",
+        "GET /api/v1/repos/acme/widgets/issues/N/timeline",
+        "GET /acme/widgets.git/info/refs",
+        "POST /acme/widgets.git/git-upload-pack",
+        "POST /acme/widgets.git/git-receive-pack",
+        "POST /api/v1/repos/acme/widgets/pulls",
+        "POST /api/v1/repos/acme/widgets/issues/N/comments",
+        "PATCH /api/v1/repos/acme/widgets/issues/comments/N",
+        "POST /api/v1/repos/acme/widgets/issues/N/labels",
+    } <= steps
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(("how", "count"), [("down", 10), ("no name", 2)])
+def test_an_outage_in_the_middle_of_jobs(
+    make_world: MakeWorld, fake: FakeGitea, monkeypatch: pytest.MonkeyPatch, how: str, count: int
+) -> None:
+    world = make_world(MAX_CONCURRENT_AGENTS=str(count // 2))
+    issues = [world.issue(f"Number {number}", f"stub: wait go\nstub: write f{number}.txt x") for number in range(count)]
+    for issue in issues:
+        world.label(issue, "kugetsu/code")
+    world.wait_for_agents(count // 2)
+    world.wait_until(lambda: all("kugetsu/code" not in world.labels(issue) for issue in issues), "all heard")
+    look_up = socket.getaddrinfo
+    _break(fake, monkeypatch, how)
+    for issue in issues:
+        _let_go(world, issue)
+    world.wait_for(lambda: sum(job.state == "reporting" for job in world.jobs()) == count // 2, "results that wait")
+    world.wait_for(lambda: any("gitea" in reason for reason in reasons(world)), "the outage to be noticed")
+    fake.up()
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for issue in issues:
+        world.wait_for(partial(_told, world, issue), f"#{issue} to be told", 60.0)
+    world.wait_quiet()
+    told_once(world, issues)
+    assert {job.attempt for job in world.jobs()} == {0}
+
+
+def _break(fake: FakeGitea, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Nobody answers any more, or even the name of the server is not known."""
+    fake.down()
+    port, look_up = int(fake.url.rpartition(":")[2]), socket.getaddrinfo
+
+    def nobody(host: Any, wanted: Any, *args: Any, **more: Any) -> Any:
+        if wanted == port:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return look_up(host, wanted, *args, **more)
+
+    if how == "no name":
+        monkeypatch.setattr(socket, "getaddrinfo", nobody)
+
+
+def _let_go(world: World, issue: int) -> None:
+    """Let the agent of the issue go, where there is one by now."""
+    for place in (world.home / "worktrees").glob(f"*-widgets-{issue}"):
+        if (place / "tmp").is_dir():
+            (place / "tmp" / "go").touch()
+
+
+def _told(world: World, issue: int) -> bool:
+    _let_go(world, issue)
+    return bool(world.said(issue, "result"))
+
+
+def reasons(world: World) -> list[str]:
+    """Why the service is not ready."""
+    answer = httpx.get(f"{world.halves.url}/readyz")
+    return [str(reason) for reason in answer.json()["reasons"]]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_token_that_is_no_good_is_named_and_nothing_fails(make_world: MakeWorld, fake: FakeGitea) -> None:
+    world = make_world()
+    issue = world.issue("Crash", "stub: wait go\nstub: write app.py fixed")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_agents(1)
+    world.wait_for_label(issue, "kugetsu/running")
+    token = fake.forge.state.tokens[world.token]
+    good, token.scopes = token.scopes, ("read:repository", "write:issue", "read:user")
+    _let_go(world, issue)
+    world.wait_for(lambda: any("write:repository" in reason for reason in reasons(world)), "the scope to be named")
+    fake.revoke(world.token)
+    world.wait_for(lambda: any("(401)" in reason for reason in reasons(world)), "the token to be named")
+    world.wait_for(lambda: [job.state for job in world.jobs()] == ["reporting"], "a result that waits")
+    status = httpx.get(f"{world.halves.url}/admin/status").json()
+    assert "(401)" in status["gitea"]["gitea"]["problem"]
+    token.scopes = good
+    fake.forge.state.tokens[world.token] = token
+    world.wait_for_result(issue)
+    told_once(world, [issue])
