@@ -37,8 +37,16 @@ demo: .venv opencode ## do the main job here, no account needed (ONCE=1 ends aft
 promtool: .venv
 	@sh tests/promtool.sh $(CURDIR)/$(BIN)
 
+.PHONY: browser
+browser: .venv
+	@sh tests/browser/prepare.sh
+
+.PHONY: screenshots
+screenshots: .venv opencode browser ## the pictures of the README, made anew from the demo
+	@exec $(BIN)/python -P -m tests.screenshots
+
 .PHONY: test
-test: .venv opencode promtool ## every check: format, lint, types, import contracts, tests
+test: .venv opencode promtool browser ## every check: format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy

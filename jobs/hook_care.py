@@ -96,7 +96,7 @@ class HookCare:
 
     def _visible(self, forge: Forge) -> dict[str, Repository]:
         """By name: what the bot owns or works in, and what the settings name by its name."""
-        found = {repo.full_name: repo for repo in forge.gitea.pages(Repository, "/user/repos")}
+        found = {repo.full_name: repo for repo in forge.gitea.repos()}
         known = {name.lower() for name in found}
         for name in allowed_by_name(self._settings.repos):
             if name.lower() not in known:

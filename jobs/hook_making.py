@@ -6,8 +6,9 @@ import logging
 from contextlib import suppress
 from typing import Any
 
+from jobs import hook_trial
 from jobs.gitea import GiteaMissing, GiteaRefused
-from jobs.hook_sentences import cannot_look, did_not_arrive, page_of, somebody_elses
+from jobs.hook_sentences import cannot_look, did_not_arrive, missed_asks, page_of, somebody_elses
 from jobs.hooks import Judgement, Ours, Wanted, judge
 from jobs.servers import Forge
 from jobs.wiring import Wiring
@@ -124,39 +125,35 @@ class Maker:
             old = None
         try:
             if old is None:
-                number, mark = self._gitea.create_hook(row.place, self._wanted.spec()).id, self._wanted.mark
+                made, mark = self._gitea.create_hook(row.place, self._wanted.spec()), self._wanted.mark
             else:
-                number = self._gitea.edit_hook(row.place, old.id, self._wanted.spec(old)).id
+                made = self._gitea.edit_hook(row.place, old.id, self._wanted.spec(old))
                 mark = row.mark if old.id == row.hook_id else ""
         except GiteaRefused as refused:
             return cannot_look(self._forge.url, row.place, row.rights, refused.missing_scope)
-        log.info("%s %s: webhook %d made right (%s)", row.server, row.place or "(server)", number, judged.state)
-        made = {"state": HookState.FINE, "problem": "", "cure": "", "hook_id": number, "mark": mark}
+        log.info("%s %s: webhook %d made right (%s)", row.server, row.place or "(server)", made.id, judged.state)
+        columns = {"state": HookState.FINE, "problem": "", "cure": "", "hook_id": made.id, "mark": mark}
         # Noted at once: whoever comes after us, should we be ended here, must know it for ours.
-        Hook.update(hook_id=number, mark=mark).where(Hook.id == row.id).execute(self._db)
+        Hook.update(hook_id=made.id, mark=mark).where(Hook.id == row.id).execute(self._db)
         if "/" not in row.place:
-            return made
+            return columns
         self._forge.ensure_labels(row.place)
-        return made | self._test(row, number)
+        return columns | self._test(row, made)
 
-    def _test(self, row: Hook, hook: Seen | int | None) -> dict[str, Any]:
-        """Have Gitea send a test delivery. One to a repository without commits cannot be sent."""
-        number = hook if isinstance(hook, int) else hook.id if hook is not None else 0
-        tested_at = self._now()
-        try:
-            self._gitea.try_hook(row.place, number)
-        except GiteaMissing:
-            return {"tested_at": None}
-        return {"tested_at": tested_at}
+    def _test(self, row: Hook, hook: Seen | None) -> dict[str, Any]:
+        """Have Gitea tell us of something. There may be nothing to tell of yet."""
+        began = self._now()
+        return {"tested_at": began if hook_trial.send(self._gitea, row.place, hook) else None}
 
     def _tested(self, row: Hook, judged: Judgement) -> dict[str, Any]:
-        """What became of the test delivery."""
+        """What became of the test delivery, and whether what people asked since came in by a webhook at all."""
+        page = page_of(self._forge.url, row.place, judged.hook.id if judged.hook else None)
         if row.tested_at is None:
-            return {}
+            missed = hooks.missed(self._db, row.server, row.place, since=self._now() - DAY_SECONDS)
+            return missed_asks(missed, page) if missed else {}
         if hooks.arrived_since(self._db, row.server, row.place, row.tested_at):
             return {"tested_at": None}
         refused = hooks.refusal_since(self._db, row.server, row.tested_at)
-        page = page_of(self._forge.url, row.place, judged.hook.id if judged.hook else None)
         return did_not_arrive(self._wanted.address, refused, page)
 
     def _give_up(self, row: Hook, judged: Judgement) -> dict[str, Any]:

@@ -24,6 +24,9 @@ SERVER = ""
 
 
 TARGET_HEADER = "x-gitea-hook-installation-target-type"
+RECOVERED = "reconcile"
+"""The `source` of what was found by looking."""
+
 MOST_READ = 1000
 """Deliveries looked through for those of wider webhooks."""
 
@@ -201,23 +204,39 @@ def arrived_since(db: Database, server: str, repo: str, since: float) -> bool:
 
 
 def wide_heard(db: Database, server: str, since: float) -> frozenset[str]:
-    """The organisations ("" for the server) of whose own webhooks some came in since then: from 1.24 on Gitea says with
-    each delivery what kind of webhook it is of. Forgejo does not.
+    """The organisations ("" for the server) of whose own webhooks some came in since then, with nothing missed after.
+    From 1.24 on Gitea says with each delivery what kind of webhook it is of; Forgejo does not.
     """
-    lately = (Delivery.server == server) & (Delivery.source == "webhook") & (Delivery.received_at >= since)
-    rows = Delivery.select(Delivery.repo, Delivery.headers).where(lately & (Delivery.repo != ""))
-    newest = rows.order_by(Delivery.received_at.desc()).limit(MOST_READ).tuples().execute(db)
-    return frozenset(place for repo, headers in newest if (place := _wide_place(repo, json.loads(headers))) is not None)
+    lately = (Delivery.server == server) & (Delivery.received_at >= since) & (Delivery.repo != "")
+    rows = Delivery.select(Delivery.repo, Delivery.headers, Delivery.source).where(lately)
+    newest = rows.order_by(Delivery.received_at.desc(), Delivery.id.desc()).limit(MOST_READ).tuples().execute(db)
+    heard, missing = set(), set()
+    for repo, headers, source in newest:
+        owner = str(repo.partition("/")[0])
+        place = _wide_place(owner, json.loads(headers))
+        if source == RECOVERED:
+            missing |= {owner, SERVER}
+        elif place is not None and place not in missing:
+            heard.add(place)
+    return frozenset(heard)
 
 
-def _wide_place(repo: str, headers: Mapping[str, str]) -> str | None:
+def _wide_place(owner: str, headers: Mapping[str, str]) -> str | None:
     match headers.get(TARGET_HEADER):
         case "organization":
-            return str(repo.partition("/")[0])
+            return owner
         case "system":
             return SERVER
         case _:
             return None
+
+
+def missed(db: Database, server: str, repo: str, *, since: float) -> int:
+    """How many asks no webhook told of, since then and since the last webhook that came in."""
+    last = max(since, last_delivery(db, server, repo) or 0.0)
+    mine = (Delivery.server == server) & (Delivery.repo == repo) & (Delivery.received_at > last)
+    found = mine & (Delivery.source == RECOVERED) & (Delivery.verdict == "accepted")
+    return int(Delivery.select().where(found).count(db))
 
 
 def refusal_since(db: Database, server: str, since: float) -> str:
