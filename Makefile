@@ -53,6 +53,15 @@ test: .venv opencode promtool browser ## every check: format, lint, types, impor
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 4 --dist loadgroup
 
+.PHONY: matrix
+matrix: .venv ## the crash matrix in full: every part killed at every point (`make test` runs a cheaper form)
+	CRASH_MATRIX=full $(BIN)/pytest -n 2 --dist load tests/crash/test_matrix.py
+
+SECONDS ?= 300
+.PHONY: torture
+torture: .venv ## kill everything at random for SECONDS=300; SEED=… asks and kills the same again
+	@exec $(BIN)/python -P -m tests.crash.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench
 bench: .venv opencode ## measurements beside a peer: a table, and bench.json
 	@PATH="$$PATH:$(CURDIR)/deploy/opencode/node_modules/.bin" exec $(BIN)/python -P -m tests.bench
