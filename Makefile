@@ -37,13 +37,30 @@ demo: .venv opencode ## do the main job here, no account needed (ONCE=1 ends aft
 promtool: .venv
 	@sh tests/promtool.sh $(CURDIR)/$(BIN)
 
+.PHONY: browser
+browser: .venv
+	@sh tests/browser/prepare.sh
+
+.PHONY: screenshots
+screenshots: .venv opencode browser ## the pictures of the README, made anew from the demo
+	@exec $(BIN)/python -P -m tests.screenshots
+
 .PHONY: test
-test: .venv opencode promtool ## every check: format, lint, types, import contracts, tests
+test: .venv opencode promtool browser ## every check: format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 4 --dist loadgroup
+
+.PHONY: matrix
+matrix: .venv ## the crash matrix in full: every part killed at every point (`make test` runs a cheaper form)
+	CRASH_MATRIX=full $(BIN)/pytest -n 2 --dist load tests/crash/test_matrix.py
+
+SECONDS ?= 300
+.PHONY: torture
+torture: .venv ## kill everything at random for SECONDS=300; SEED=… asks and kills the same again
+	@exec $(BIN)/python -P -m tests.crash.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: .venv opencode ## measurements beside a peer: a table, and bench.json

@@ -86,6 +86,8 @@ def launch(spec: RunSpec) -> None:
     spec.sandbox.hand_over(spec.place)
     _write_private(spec.run_dir / keeper.SPEC, msgspec.json.encode(_keeper_spec(spec)).decode())
     said = _start_keeper(spec.run_dir)
+    if said != keeper.READY:
+        tidy(spec.run_dir)
     if said == keeper.LOCKED:
         raise AgentLocked(str(spec.lock))
     if said != keeper.READY:
@@ -181,6 +183,21 @@ def request_stop(run_dir: Path, reason: str) -> None:
         (run_dir / "stop.draft").replace(run_dir / keeper.STOP)
 
 
+def withdraw(run_dir: Path) -> None:
+    """Keep the keeper of this run from starting its agent, where it was launched by a worker that is gone and has not
+    come so far. One that has is left alone.
+    """
+    (run_dir / keeper.SPEC).unlink(missing_ok=True)
+
+
+def tidy(run_dir: Path) -> None:
+    """Remove what was half written in the folder of a run that was lost."""
+    withdraw(run_dir)
+    for draft in run_dir.glob("*.draft"):
+        with suppress(OSError):
+            draft.unlink()
+
+
 def end_strays(lock: Path, place: Place) -> tuple[int, ...]:
     """Kill what a dead keeper left behind, and say which processes it was. Does nothing while a keeper lives.
 
@@ -234,12 +251,13 @@ def follow(
         leaving.wait(poll)
 
 
-def version(program: Program, sandbox: Sandbox) -> str:
+def version(program: Program, sandbox: Sandbox, scratch: Path | None = None) -> str:
     """What the agent program calls itself, such as `opencode 1.18.33`; empty when it does not say.
 
-    Starts it, in a sandbox and a place of its own, which takes about a second.
+    Starts it, in a sandbox and a place of its own below `scratch` (None: where the system has its temporary files),
+    which takes about a second.
     """
-    with tempfile.TemporaryDirectory(prefix="kugetsu-") as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         place, argv = Place.at(Path(folder).resolve()), [*program.argv, "--version"]
         try:
             ended = sandbox.run_inside(place, None, argv, _VERSION_SECONDS, read_only=program.needs)

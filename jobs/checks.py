@@ -10,10 +10,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from jobs import commands, repofile, tidying
+from jobs import commands, keepsake, repofile, tidying
 from jobs.allowance import limits_of
 from jobs.commands import CommandEnd, Follow, Order
 from jobs.inside import InsideFailed
+from jobs.mirror import Mirror
 from jobs.repofile import RepoFile
 from jobs.sandbox import Sandbox
 from jobs.wiring import Wiring
@@ -78,6 +79,9 @@ class Checks:
         made = self.workspace.collect(errand.target, place, errand.job.id, errand.forge.identity, message)
         result = {name: getattr(made, name) for name in names}
         ledger.note_progress(self.wiring.db, errand.claimed, **result)
+        keepsake.keep_patch(
+            Mirror(self.workspace.mirror(errand.target)), made.base_sha, made.head_sha, errand.run_dir.parent
+        )
         return result
 
     def verify(self, errand: Errand, follow: Follow) -> CommandEnd | None:

@@ -89,10 +89,13 @@ def began(run_dir: Path, name: str) -> bool:
 
 
 def _folders(order: Order) -> Iterator[Path]:
-    yield order.run_dir / order.name
+    folder = order.run_dir / order.name
+    yield folder
     for number in range(2, MOST_LOST + 1):
         agent.end_strays(order.lock, order.place)
-        yield order.run_dir / f"{order.name}-{number}"
+        agent.tidy(folder)
+        folder = order.run_dir / f"{order.name}-{number}"
+        yield folder
 
 
 def _result(order: Order, folder: Path, follow: Follow) -> KeeperResult | None:

@@ -179,6 +179,10 @@ class GiteaIssues(GiteaHttp):
             raise GiteaDown(f"the label {label.name} vanished from {repo} while it was put on #{n}")
         return labels
 
+    def touch_labels(self, repo: str, n: int) -> None:
+        """Add no label at all: nothing changes, its time does not, nobody is told, and a webhook tells of it."""
+        self.request("POST", f"{repo_path(repo)}/issues/{n}/labels", body={"labels": []})
+
     def _remove_label(self, repo: str, n: int, label: Label) -> None:
         """Take it off. A label deleted meanwhile is off (404, before 1.27 and in Forgejo 422)."""
         try:

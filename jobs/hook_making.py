@@ -6,8 +6,9 @@ import logging
 from contextlib import suppress
 from typing import Any
 
+from jobs import hook_trial
 from jobs.gitea import GiteaMissing, GiteaRefused
-from jobs.hook_sentences import cannot_look, did_not_arrive, page_of, somebody_elses
+from jobs.hook_sentences import cannot_look, did_not_arrive, missed_asks, page_of, somebody_elses
 from jobs.hooks import Judgement, Ours, Wanted, judge
 from jobs.servers import Forge
 from jobs.wiring import Wiring
@@ -90,9 +91,11 @@ class Maker:
         return self._keep(row, judged, asked=asked)
 
     def _keep(self, row: Hook, judged: Judgement, *, asked: bool) -> dict[str, Any]:
+        """Kept right. Where the secret is not known to be ours and it is doubtful, another webhook is made."""
         if judged.state == HookState.MISSING and not asked and self._somebody_elses(row):
             return somebody_elses(self._wanted.address)
-        anew = asked and judged.hook is not None and not (judged.hook.id == row.hook_id and row.mark)
+        unsure = judged.hook is not None and not (judged.hook.id == row.hook_id and row.mark)
+        anew = unsure and (asked or (self._auto and self._missed(row) > 0))
         if judged.state == HookState.FINE and not anew:
             return self._taken_on(row, judged) | (self._test(row, judged.hook) if asked else self._tested(row, judged))
         if not (asked or self._auto):
@@ -124,40 +127,40 @@ class Maker:
             old = None
         try:
             if old is None:
-                number, mark = self._gitea.create_hook(row.place, self._wanted.spec()).id, self._wanted.mark
+                made, mark = self._gitea.create_hook(row.place, self._wanted.spec()), self._wanted.mark
             else:
-                number = self._gitea.edit_hook(row.place, old.id, self._wanted.spec(old)).id
+                made = self._gitea.edit_hook(row.place, old.id, self._wanted.spec(old))
                 mark = row.mark if old.id == row.hook_id else ""
         except GiteaRefused as refused:
             return cannot_look(self._forge.url, row.place, row.rights, refused.missing_scope)
-        log.info("%s %s: webhook %d made right (%s)", row.server, row.place or "(server)", number, judged.state)
-        made = {"state": HookState.FINE, "problem": "", "cure": "", "hook_id": number, "mark": mark}
+        log.info("%s %s: webhook %d made right (%s)", row.server, row.place or "(server)", made.id, judged.state)
+        columns = {"state": HookState.FINE, "problem": "", "cure": "", "hook_id": made.id, "mark": mark}
         # Noted at once: whoever comes after us, should we be ended here, must know it for ours.
-        Hook.update(hook_id=number, mark=mark).where(Hook.id == row.id).execute(self._db)
+        Hook.update(hook_id=made.id, mark=mark).where(Hook.id == row.id).execute(self._db)
         if "/" not in row.place:
-            return made
+            return columns
         self._forge.ensure_labels(row.place)
-        return made | self._test(row, number)
+        return columns | self._test(row, made)
 
-    def _test(self, row: Hook, hook: Seen | int | None) -> dict[str, Any]:
-        """Have Gitea send a test delivery. One to a repository without commits cannot be sent."""
-        number = hook if isinstance(hook, int) else hook.id if hook is not None else 0
-        tested_at = self._now()
-        try:
-            self._gitea.try_hook(row.place, number)
-        except GiteaMissing:
-            return {"tested_at": None}
-        return {"tested_at": tested_at}
+    def _test(self, row: Hook, hook: Seen | None) -> dict[str, Any]:
+        """Have Gitea tell us of something. There may be nothing to tell of yet."""
+        began = self._now()
+        return {"tested_at": began if hook_trial.send(self._gitea, row.place, hook) else None}
 
     def _tested(self, row: Hook, judged: Judgement) -> dict[str, Any]:
-        """What became of the test delivery."""
+        """What became of the test delivery, and whether what people asked since came in by a webhook at all."""
+        page = page_of(self._forge.url, row.place, judged.hook.id if judged.hook else None)
         if row.tested_at is None:
-            return {}
+            missed = self._missed(row)
+            return missed_asks(missed, page) if missed else {}
         if hooks.arrived_since(self._db, row.server, row.place, row.tested_at):
             return {"tested_at": None}
         refused = hooks.refusal_since(self._db, row.server, row.tested_at)
-        page = page_of(self._forge.url, row.place, judged.hook.id if judged.hook else None)
         return did_not_arrive(self._wanted.address, refused, page)
+
+    def _missed(self, row: Hook) -> int:
+        """How many asks came in by no webhook lately, with nothing after them."""
+        return hooks.missed(self._db, row.server, row.place, since=self._now() - DAY_SECONDS)
 
     def _give_up(self, row: Hook, judged: Judgement) -> dict[str, Any]:
         """A wider webhook tells of this repository, or it may no longer be worked on: one of our own is too much."""

@@ -32,13 +32,19 @@ def did_not_arrive(address: str, refused: str, page: str) -> dict[str, Any]:
     return {"state": HookState.FAILING, "problem": problem, "cure": page}
 
 
+def missed_asks(count: int, page: str) -> dict[str, Any]:
+    """So many asks were found by looking, and nothing has come in since."""
+    problem = f"{count} of what was asked in the last 24 hours came in by no webhook and was found by looking"
+    return {"state": HookState.FAILING, "problem": problem, "cure": page}
+
+
 def host_rule(address: str) -> str:
     """The line of app.ini without which Gitea calls no such address; "" where it calls it unasked."""
     host = urlsplit(address).hostname or ""
     kind = "loopback" if is_loopback(host) else "private" if is_private(host) else ""
     if not kind:
         return ""
-    return f"does app.ini of Gitea say, under [webhook], ALLOWED_HOST_LIST = {kind}?"
+    return f"does app.ini of Gitea say, under [webhook], ALLOWED_HOST_LIST = external, {kind}?"
 
 
 def page_of(url: str, repo: str, hook: int | None) -> str:

@@ -216,10 +216,11 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 def run(spec_path: Path) -> None:
     """Keep the run of this spec; says `ready` or `locked` on standard output, then closes it."""
     spec = KeeperSpec.read(spec_path.read_text())
-    spec_path.unlink()  # it holds the agent's API keys
     folder, lock, me = Path(spec.run_dir), take_lock(Path(spec.lock)), Identity.of(os.getpid())
     if lock is not None and me is not None:
         write_json(folder / KEEPER, asdict(me))
+    # It holds the agent's API keys. Where it is gone, the launch was taken back meanwhile: this raises.
+    spec_path.unlink()
     os.write(1, (LOCKED if lock is None else READY).encode())
     with Path(os.devnull).open("wb") as nothing:
         os.dup2(nothing.fileno(), 1)

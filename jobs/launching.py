@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import agent, guidance, opencode, repofile
+from jobs import agent, guidance, opencode, presence, repofile
 from jobs.agent import LaunchFailed, RunSpec
 from jobs.allowance import limits_of
 from jobs.briefing import brief
@@ -41,7 +41,8 @@ class Launching:
     @cached_property
     def agent_name(self) -> str:
         """What `program` is, such as "opencode 1.18.33". Asking it takes a second or more of processor time."""
-        return agent.version(self.program, self.sandbox) or self.program.name
+        scratch = presence.folder_of(self.wiring.settings.home, self.wiring.worker)
+        return agent.version(self.program, self.sandbox, scratch) or self.program.name
 
     def renew_prices(self) -> None:
         """Have the gateway know what models cost. May take some seconds."""

@@ -100,6 +100,10 @@ class Mirror:
         run = Run(cwd=self.path, git_dir=self.path, stdin="".join(f"{name}\n" for name in commits).encode())
         return list(_batched(git_bytes(["cat-file", "--batch"], run)))
 
+    def patch(self, older: str, newer: str) -> str:
+        """What differs between two commits, as text for people."""
+        return self._git("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", older, newer)
+
     def diff(self, older: str, newer: str) -> DiffLines:
         """Which lines differ between two commits, as Gitea shows them: renames found, three lines around a change."""
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--unified=3", "--find-renames")

@@ -20,6 +20,7 @@ from jobs.checks import Checks, SetupFailed
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost
 from jobs.gateway.door import GatewayFailed
 from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
+from jobs.keeper import KeeperResult
 from jobs.launching import Launching
 from jobs.leases import lease_kept
 from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
@@ -27,7 +28,7 @@ from jobs.repofile import RepoFile
 from jobs.servers import Forge
 from jobs.spending import Purse
 from jobs.tasks import Recipe
-from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, Transcript, judge
+from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, ShutDown, Transcript, judge
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, Target, Workspace, WorkspaceRefused
 from models import ledger, spending, threads, trouble
@@ -181,6 +182,7 @@ class Runner:
             self._begin(errand, repofile.kept(self._wiring, errand.thread.repo))
             return
         place = self._workspace.place(errand.target)
+        agent.withdraw(errand.run_dir)
         state = agent.state_of(errand.run_dir, errand.lock)
         if state is RunState.RUNNING:
             self._read_along(errand, _nothing)
@@ -200,6 +202,7 @@ class Runner:
         ends without a word then.
         """
         crashes = errand.job.crashes + 1
+        agent.tidy(errand.run_dir)
         self._check(errand)
         if self._room.scarce:
             self._again(errand.claimed, trouble.FULL, counts=False)
@@ -273,13 +276,21 @@ class Runner:
         transcript = Transcript.of(errand.run_dir / keeper.EVENTS)
         self._note(errand, transcript)
         verdict = judge(transcript, result)
-        if isinstance(verdict, Failed) and verdict.fresh:
-            self._set_session(errand, None)
         match verdict:
             case Completed(text=text):
                 self._complete(errand, text)
             case Cancelled():
                 self._settle(errand.claimed, Outcome.CANCELLED, "")
+            case ShutDown():
+                self._after_shutdown(errand)
+            case Failed():
+                self._fail(errand, verdict, result, transcript)
+
+    def _fail(self, errand: Errand, failed: Failed, result: KeeperResult, transcript: Transcript) -> None:
+        """The run came to nothing: whether it is tried again, and what of it is kept."""
+        if failed.fresh:
+            self._set_session(errand, None)
+        match failed:
             case Failed(reason=reason) if reason.startswith(room.TOOK):
                 room.clear(self._workspace.inside(errand.target))
                 self._settle(errand.claimed, Outcome.FAILED, f"{reason}. What was new there and not committed is gone.")
@@ -291,6 +302,12 @@ class Runner:
                 self._again(errand.claimed, reason, counts=True)
             case Failed(reason=reason):
                 self._settle(errand.claimed, Outcome.FAILED, reason)
+
+    def _after_shutdown(self, errand: Errand) -> None:
+        """Whoever ended the agent ends this worker too, so the next one goes on; it counts against nothing."""
+        agent.tidy(errand.run_dir)
+        now = self._wiring.clock()
+        ledger.requeue(self._wiring.db, errand.claimed, now=now, reason="the service was shut down while it ran")
 
     def _cut_short(self, errand: Errand, why: str, text: str) -> None:
         """A budget has ended the job: what its agent has done so far is kept, and brought to where it belongs."""

@@ -225,7 +225,12 @@ class Cancelled:
     """A person ended it."""
 
 
-def judge(transcript: Transcript, result: KeeperResult) -> Completed | Failed | Cancelled:
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """Whoever runs the machine ended it along with the service: no attempt that failed."""
+
+
+def judge(transcript: Transcript, result: KeeperResult) -> Completed | Failed | Cancelled | ShutDown:
     """How a run ended. opencode's exit code alone says little: it is 0 also when it stopped half-way."""
     match result.ended:
         case "stopped":
@@ -240,11 +245,11 @@ def judge(transcript: Transcript, result: KeeperResult) -> Completed | Failed | 
             return _judge_exit(transcript, result)
 
 
-def _judge_stop(reason: str, *, stuck: bool) -> Failed | Cancelled:
+def _judge_stop(reason: str, *, stuck: bool) -> Failed | Cancelled | ShutDown:
     if reason == CANCELLED:
         return Cancelled()
     if reason == SHUTDOWN:
-        return Failed("the service was shut down while the agent worked", passing=True)
+        return ShutDown()
     return Failed(reason or "the run was stopped", passing=stuck)
 
 

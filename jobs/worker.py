@@ -228,11 +228,10 @@ class WorkerProcess:
 
     def _sweep(self) -> None:
         """Free what dead workers held, adopt what they ran, end what waited too long."""
-        for worker in list(Worker.select().execute(self._db)):
-            if presence.is_gone(self._settings.home, worker.host, worker.name):
-                threads.free_threads_of(self._db, worker.name)
-                self._lane.recover()
-                presence.forget(self._settings.home, self._db, worker.name)
+        for name in presence.gone(self._settings.home, self._db):
+            threads.free_threads_of(self._db, name)
+            self._lane.recover()
+            presence.forget(self._settings.home, self._db, name)
         self._lane.recover()
         self._expire()
 

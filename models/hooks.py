@@ -16,14 +16,18 @@ from urllib.parse import urlsplit
 
 from peewee import Case, Database, Expression, fn
 
-from models.settings import DEFAULT_SERVER, Server, Settings
-from models.tables import Delivery, Hook, Refusal
+from models import settings as configured
+from models.settings import DEFAULT_SERVER, Settings
+from models.tables import Delivery, Hook, Refusal, Server
 
 SERVER = ""
 """The place that is the whole server."""
 
 
 TARGET_HEADER = "x-gitea-hook-installation-target-type"
+RECOVERED = "reconcile"
+"""The `source` of what was found by looking."""
+
 MOST_READ = 1000
 """Deliveries looked through for those of wider webhooks."""
 
@@ -48,7 +52,7 @@ def address_of(settings: Settings, server: str) -> str:
     return f"{settings.public_url}/webhook" + ("" if server == DEFAULT_SERVER else f"/{server}")
 
 
-def why_unreachable(settings: Settings, server: Server) -> str:
+def why_unreachable(settings: Settings, server: configured.Server) -> str:
     """Why Gitea cannot find us at our address, whatever else is right; "" where it may."""
     ours, theirs = urlsplit(settings.public_url).hostname or "", urlsplit(server.url).hostname or ""
     if is_loopback(ours) and not is_loopback(theirs):
@@ -103,6 +107,11 @@ def start(db: Database, servers: Collection[str]) -> None:
     Hook.update(due_at=0.0).where(Hook.place == SERVER).execute(db)
 
 
+def list_soon(db: Database, *, now: float) -> None:
+    """Look for repositories that are new, on each server."""
+    Hook.update(due_at=now).where((Hook.place == SERVER) & (Hook.due_at > now)).execute(db)
+
+
 def take(db: Database, servers: Collection[str], *, now: float, lease: float) -> Hook | None:
     """The next place to look at, or None; nobody else gets it for `lease` seconds. Servers come first: what is done for
     all of one decides what is left to do for a repository.
@@ -120,10 +129,10 @@ def any_due(db: Database, servers: Collection[str], *, now: float) -> bool:
 
 
 def _due(servers: Collection[str], now: float) -> Expression:
-    """Organisations are seen to with their server."""
-    theirs = Hook.place == SERVER
-    repos = Hook.place.contains("/")
-    due: Expression = (Hook.due_at <= now) & Hook.server.in_(list(servers)) & (theirs | repos)
+    """Organisations are seen to with their server. While one does not answer, each look there would only wait."""
+    places = (Hook.place == SERVER) | Hook.place.contains("/")
+    down = Server.select(Server.name).where(~Server.ok)
+    due: Expression = (Hook.due_at <= now) & Hook.server.in_(list(servers)) & Hook.server.not_in(down) & places
     return due
 
 
@@ -201,23 +210,39 @@ def arrived_since(db: Database, server: str, repo: str, since: float) -> bool:
 
 
 def wide_heard(db: Database, server: str, since: float) -> frozenset[str]:
-    """The organisations ("" for the server) of whose own webhooks some came in since then: from 1.24 on Gitea says with
-    each delivery what kind of webhook it is of. Forgejo does not.
+    """The organisations ("" for the server) of whose own webhooks some came in since then, with nothing missed after.
+    From 1.24 on Gitea says with each delivery what kind of webhook it is of; Forgejo does not.
     """
-    lately = (Delivery.server == server) & (Delivery.source == "webhook") & (Delivery.received_at >= since)
-    rows = Delivery.select(Delivery.repo, Delivery.headers).where(lately & (Delivery.repo != ""))
-    newest = rows.order_by(Delivery.received_at.desc()).limit(MOST_READ).tuples().execute(db)
-    return frozenset(place for repo, headers in newest if (place := _wide_place(repo, json.loads(headers))) is not None)
+    lately = (Delivery.server == server) & (Delivery.received_at >= since) & (Delivery.repo != "")
+    rows = Delivery.select(Delivery.repo, Delivery.headers, Delivery.source).where(lately)
+    newest = rows.order_by(Delivery.received_at.desc(), Delivery.id.desc()).limit(MOST_READ).tuples().execute(db)
+    heard, missing = set(), set()
+    for repo, headers, source in newest:
+        owner = str(repo.partition("/")[0])
+        place = _wide_place(owner, json.loads(headers))
+        if source == RECOVERED:
+            missing |= {owner, SERVER}
+        elif place is not None and place not in missing:
+            heard.add(place)
+    return frozenset(heard)
 
 
-def _wide_place(repo: str, headers: Mapping[str, str]) -> str | None:
+def _wide_place(owner: str, headers: Mapping[str, str]) -> str | None:
     match headers.get(TARGET_HEADER):
         case "organization":
-            return str(repo.partition("/")[0])
+            return owner
         case "system":
             return SERVER
         case _:
             return None
+
+
+def missed(db: Database, server: str, repo: str, *, since: float) -> int:
+    """How many asks no webhook told of, since then and since the last webhook that came in."""
+    last = max(since, last_delivery(db, server, repo) or 0.0)
+    mine = (Delivery.server == server) & (Delivery.repo == repo) & (Delivery.received_at > last)
+    found = mine & (Delivery.source == RECOVERED) & (Delivery.verdict == "accepted")
+    return int(Delivery.select().where(found).count(db))
 
 
 def refusal_since(db: Database, server: str, since: float) -> str:

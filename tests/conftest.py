@@ -25,3 +25,11 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServe
     """A real Gitea, started by the first test that asks for it: one for each process that runs tests."""
     with GiteaServer(Path(GITEA_BIN), tmp_path_factory.mktemp("real") / "gitea") as server:
         yield server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured or counted: they say it with `record_property("result", …)`."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for value in [value for name, value in report.user_properties if name == "result"]:
+                terminalreporter.write_line(f"{report.nodeid}: {value}")

@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--once", action="store_true", help="end after the job")
     once = parser.parse_args(argv).once
-    with tempfile.TemporaryDirectory(prefix="kugetsu-demo-") as folder, _stage(Path(folder)) as stage:
-        outcome = _do_the_main_job(stage)
+    with tempfile.TemporaryDirectory(prefix="kugetsu-demo-") as folder, on_stage(Path(folder)) as stage:
+        outcome = do_the_main_job(stage)
         if not once:
             _stay_up(stage)
     print(json.dumps(outcome))
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _stage(root: Path) -> Iterator[Stage]:
+def on_stage(root: Path) -> Iterator[Stage]:
     with FakeLLM() as llm, FakeGitea(root / "gitea", demo_person=PERSON) as gitea:
         llm.play(*_script())
         gitea.user(BOT)
@@ -127,7 +127,7 @@ def _wait_until_ready(client: httpx.Client, log: Path) -> None:
     raise SystemExit(f"Kugetsu was not ready within {START_LIMIT:g} s; its log:\n{log.read_text(errors='replace')}")
 
 
-def _do_the_main_job(stage: Stage) -> dict[str, object]:
+def do_the_main_job(stage: Stage) -> dict[str, object]:
     gitea = stage.gitea
     began = time.monotonic()
     issue = gitea.open_issue(REPO, PERSON, "first() crashes on an empty list", "It should give None.").number

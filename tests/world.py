@@ -64,6 +64,10 @@ class Halves:
         self._port = 0
         self.url = ""
 
+    def listen_on(self, port: int) -> None:
+        """Take this port rather than any free one."""
+        self._port = port
+
     def start_web(self) -> None:
         """Listen, always on the same port."""
         home = self.settings.home

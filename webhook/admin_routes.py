@@ -43,7 +43,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         Route("/admin/live", streams.changes),
         *_jobs(Jobs(settings, door, streams, redactor)),
         *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
-        *_repos(Repos(settings, door, wiring.ring)),
+        *_repos(Repos(settings, door, wiring.ring, redactor)),
         *_notices(Notices(settings, door, redactor, wiring.ring)),
         *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
     ]

@@ -40,8 +40,9 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 def _last_word(checkup: Checkup) -> str:
     count = sum(finding.level == Level.WRONG for finding in checkup.findings)
+    said = sum(finding.level in (Level.WARNING, Level.UNKNOWN) for finding in checkup.findings)
     if not count:
-        return "All is well."
+        return f"Nothing is wrong; {said} to know of." if said else "All is well."
     things = (
         "1 thing is wrong"
         if count == 1

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from jobs.keepsake import PATCH
 from jobs.redact import Redactor
 from models import budgets
 from models.estimate import Outlook
@@ -132,7 +133,7 @@ class Jobs:
         return self._file(visit, f"run-{run if run.isascii() and run.isdecimal() else 1}/prompt.txt")
 
     def _diff(self, visit: Visit) -> Response:
-        return self._file(visit, "made.diff")
+        return self._file(visit, PATCH)
 
     def _file(self, visit: Visit, name: str) -> Response:
         path = self._settings.home / "jobs" / str(self.job(visit).id) / name

@@ -5,7 +5,7 @@ Gitea is not asked here: the table holds what a worker last saw, and what somebo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,11 +13,15 @@ from peewee import Database
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from jobs.redact import Redactor
 from models import hooks
 from models.settings import Settings
 from models.tables import Hook
 from webhook.door import Done, Door, Problem, Visit
 from webhook.status import rfc3339
+
+MOST_SHOWN = 200
+"""Repositories on the page; JSON has all of them."""
 
 Json = dict[str, Any]
 
@@ -32,10 +36,11 @@ class Switch(msgspec.Struct, forbid_unknown_fields=True):
 class Repos:
     """The addresses below /admin/repos. `ring` is the bell of the desk."""
 
-    def __init__(self, settings: Settings, door: Door, ring: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, door: Door, ring: Callable[[], None], redactor: Redactor) -> None:
         self._settings = settings
         self._door = door
         self._ring = ring
+        self._clean = redactor.clean
 
     async def list(self, request: Request) -> Response:
         """GET /admin/repos: every repository that the bot sees, with its webhook, labels and file."""
@@ -48,6 +53,8 @@ class Repos:
     def _list(self, visit: Visit) -> Response:
         settings = self._settings
         rows = [row for row in hooks.repos(visit.database) if visit.viewer.may_see(row.server, row.place)]
+        if visit.page_wanted:
+            return self._page(visit, rows)
         return JSONResponse(
             {
                 "webhooks": settings.webhooks,
@@ -55,6 +62,14 @@ class Repos:
                 "repos": [repo_as_json(visit.database, settings, row) for row in rows],
             }
         )
+
+    def _page(self, visit: Visit, rows: Sequence[Hook]) -> Response:
+        """What is wrong first: of many repositories the others need no look."""
+        rows = sorted(rows, key=lambda row: (row.state == "fine", row.place.lower()))[:MOST_SHOWN]
+        heard = [hooks.last_delivery(visit.database, row.server, row.place) for row in rows]
+        told = [repo_as_json(visit.database, self._settings, row) for row in rows]
+        repos = [{**one, "heard_at": at} for one, at in zip(told, heard, strict=True)]
+        return visit.page("repos.html", repos=repos, webhooks=self._settings.webhooks, clean=self._clean)
 
     def _switch(self, visit: Visit, said: Switch) -> Done:
         row = self._wanted(visit, said)
@@ -66,9 +81,9 @@ class Repos:
 
     def _wanted(self, visit: Visit, said: Switch) -> Hook:
         """The repository, where this may be wanted of its webhook. Raises Problem."""
-        row = _named(visit, said.server)
         if not visit.viewer.sees_all:
             raise Problem(403, "only who sees all repositories may change webhooks here")
+        row = self._named(visit, said.server)
         if self._settings.webhooks == "off":
             raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
         if not row.allowed and not said.remove:
@@ -77,6 +92,19 @@ class Repos:
             whose = f"organisation {row.by}" if row.by else "whole server"
             raise Problem(409, f"{row.place} has none of its own: that of the {whose} tells of it")
         return row
+
+    def _named(self, visit: Visit, server: str) -> Hook:
+        """The repository of the address; one that is not known is looked for. Raises Problem."""
+        name = "{owner}/{repo}".format(**visit.request.path_params)
+        found = [row for row in hooks.named(visit.database, name) if server in ("", row.server)]
+        if not found:
+            hooks.list_soon(visit.database, now=visit.now)
+            self._ring()
+            raise Problem(404, f"the bot sees no repository {name}; if it is new, it is looked for now: try again soon")
+        if len(found) > 1:
+            names = ", ".join(row.server for row in found)
+            raise Problem(409, f'{name} is on several servers; right would be {{"server": NAME}} with one of {names}')
+        return found[0]
 
 
 def repo_as_json(db: Database, settings: Settings, row: Hook) -> Json:
@@ -107,15 +135,3 @@ def _whose(row: Hook) -> str:
     if row.by is None:
         return "repository"
     return "organization" if row.by else "server"
-
-
-def _named(visit: Visit, server: str) -> Hook:
-    name = "{owner}/{repo}".format(**visit.request.path_params)
-    rows = [row for row in hooks.named(visit.database, name) if visit.viewer.may_see(row.server, row.place)]
-    found = [row for row in rows if server in ("", row.server)]
-    if not found:
-        raise Problem(404, f"the bot sees no repository {name}; one that is new is found within five minutes")
-    if len(found) > 1:
-        names = ", ".join(row.server for row in found)
-        raise Problem(409, f'{name} is on several servers; right would be {{"server": NAME}} with one of {names}')
-    return found[0]

@@ -18,7 +18,7 @@ from models.moves import ENDED, State
 from models.tables import Delivery, Intake, Job, Move, Worker
 from webhook.access import Denied
 from webhook.door import Door, Problem, Visit
-from webhook.joblog import JobLog, Spot
+from webhook.joblog import MOST_ENTRIES, JobLog, Spot
 from webhook.pages.jobpage import state_values
 from webhook.steps import Entry, as_text
 
@@ -38,12 +38,15 @@ LogOf = Callable[[Visit], tuple[Job, JobLog]]
 
 
 class _Seen(NamedTuple):
-    """What one look at a job found."""
+    """What one look at a job found. `jumped_to`: the log has run ahead of a page that shows its end only, so what lies
+    before this is left out.
+    """
 
     entries: list[Entry]
     spot: Spot
     state: str
     over: bool
+    jumped_to: Spot | None = None
 
 
 class Streams:
@@ -114,6 +117,8 @@ class Streams:
                 if seen.state != shown:
                     shown, spoken = seen.state, time.monotonic()
                     yield _event("state", shown)
+                if seen.jumped_to is not None:
+                    yield _event("jump", str(seen.jumped_to))
                 if seen.entries:
                     spoken = time.monotonic()
                     yield _event(
@@ -134,6 +139,10 @@ class Streams:
         over = row.state in ENDED
         entries, found = log.after(spot, ended=over)
         state = self._door.frame.text("_jobstate.html", **state_values(visit, row)) if as_page else ""
+        if as_page and len(entries) >= MOST_ENTRIES:
+            window = log.before(None, ended=over)
+            if window.first is not None and window.first > found:
+                return _Seen(window.entries, window.last, state, over, window.first)
         return _Seen(entries, found, state, over)
 
     def _told(self, entries: list[Entry], number: int, as_page: bool) -> str:

@@ -16,7 +16,6 @@ from jobs.known_secrets import secrets_of
 from jobs.redact import Redactor
 from models.checkup import Checkup, Finding, Level, unknown, wrong
 from models.settings import Server, Settings, allowed_by_name, repo_allowed
-from models.wire import Repository
 
 MOST_REPOS = 50
 """Repositories looked at on each server when none is named."""
@@ -96,7 +95,7 @@ class Examination:
 
     def _all(self, gitea: Gitea) -> list[str]:
         """Those that the bot has a part in and that are allowed, and those that the settings name."""
-        seen = [repo for repo in gitea.pages(Repository, "/user/repos") if not repo.archived]
+        seen = [repo for repo in gitea.repos() if not repo.archived]
         names = [repo.full_name for repo in seen if repo_allowed(self.settings.repos, repo.full_name)]
         return sorted({*names, *allowed_by_name(self.settings.repos)}, key=str.lower)
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from jobs.gitea import Gitea, GiteaDown, GiteaError, GiteaRefused
+from jobs.gitea import SCOPE_PROBES, Gitea, GiteaDown, GiteaError, GiteaRefused
 from jobs.gitea_http import GiteaMissing, GiteaRejected
 from models import hooks
-from models.checkup import Finding, Level, warning, well, wrong
+from models.checkup import Finding, Level, unknown, warning, well, wrong
 from models.settings import Server, Settings
 from models.wire import ServerVersion
 
 OLDEST = {"Gitea": (1, 22), "Forgejo": (7, 0)}
 CLOCK_SECONDS = 60.0
 """Two clocks may differ by so much."""
-
-PROBES = {"write:issue": "/repos/-/-/issues/1/labels", "write:repository": "/repos/-/-/hooks/1"}
-"""A change, by the scope that it needs, to what cannot be there: no account is called "-" (models/user/user.go). Scopes
-are looked at first (routers/api/v1/api.go, and seen on 1.26.3)."""
 
 _CAUSES = (
     ("certificate", "its certificate does not hold", "update-ca-certificates, once the authority's is where it looks"),
@@ -133,15 +128,18 @@ def token(gitea: Gitea, server: Server) -> Finding:
 def scopes(gitea: Gitea, server: Server) -> Iterator[Finding]:
     """Each scope that our work needs and the token lacks."""
     lacking = 0
-    for scope, path in PROBES.items():
+    for probe in SCOPE_PROBES:
         try:
-            gitea.request("DELETE", path)
+            gitea.request("DELETE", probe)
         except GiteaRefused as refused:
-            if refused.missing_scope or refused.status == HTTPStatus.UNAUTHORIZED:
+            if refused.missing_scope:
                 lacking += 1
-                yield _lacks(server, refused.missing_scope or scope)
+                yield _lacks(server, refused.missing_scope)
         except (GiteaMissing, GiteaRejected):
             continue
+        except GiteaDown as down:
+            yield unknown("scopes", f"they could not be looked at: {down}", where=server.name)
+            return
     if not lacking:
         yield well("scopes", "write:issue, write:repository, read:user", server.name)
 

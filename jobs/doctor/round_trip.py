@@ -1,8 +1,4 @@
-"""A round trip: something that Gitea tells of is done there, and the running service says that it came in.
-
-A test delivery is one. Where the version sends none, an empty set of labels is added to an issue: nothing changes and
-nobody sees it, and Gitea tells of it all the same (seen on 1.26.3; services/issue/label.go).
-"""
+"""A round trip: Gitea tells of something, and the running service says through the database that it came in."""
 
 from __future__ import annotations
 
@@ -13,13 +9,13 @@ from urllib.parse import urlsplit
 
 from peewee import Database
 
+from jobs import hook_trial
 from jobs.doctor.service import kind_of
-from jobs.gitea import Gitea, GiteaMissing
-from jobs.gitea_http import repo_path
+from jobs.gitea import Gitea
 from models import hooks
 from models.checkup import Finding, unknown, well, wrong
 from models.settings import Server, Settings
-from models.wire import Hook, Issue, Repository
+from models.wire import Hook, Repository
 
 WAIT_SECONDS = 10.0
 """Gitea gives a delivery five seconds, once its turn has come."""
@@ -44,7 +40,7 @@ class RoundTrip:
     def make(self, repo: Repository, hook: Hook | None, *, where: str, page: str, mend: str) -> Finding:
         """Try it. `page` is where Gitea shows the webhook, `mend` the command that makes another."""
         began, started = self.clock(), time.monotonic()
-        how = self._send(repo, hook)
+        how = hook_trial.send(self.gitea, repo.full_name, hook)
         if how is None:
             why = "a repository without commits and without issues has nothing to tell of"
             return unknown(CHECK, "it cannot be tried yet", where=where, why=why)
@@ -57,25 +53,6 @@ class RoundTrip:
             time.sleep(POLL_SECONDS)
         return self._lost(how, where, page)
 
-    def _send(self, repo: Repository, hook: Hook | None) -> str | None:
-        """Have Gitea tell of something; what it was, or None where there is nothing."""
-        if hook is not None and "push" in (hook.events or ()):
-            try:
-                self.gitea.try_hook(repo.full_name, hook.id)
-            except GiteaMissing:
-                pass  # no commits
-            else:
-                return "a test delivery"
-        issue = self._any_issue(repo.full_name)
-        if issue is None:
-            return None
-        path = f"{repo_path(repo.full_name)}/issues/{issue.number}/labels"
-        self.gitea.request("POST", path, body={"labels": []})
-        return f"an empty change of labels on #{issue.number}"
-
-    def _any_issue(self, repo: str) -> Issue | None:
-        return next(iter(self.gitea.issues(repo, state="all")), None)
-
     def _refused(self, sentence: str, where: str, mend: str) -> Finding:
         why = "each webhook is turned away, so nothing is heard"
         return wrong("secret", f"it came in and was turned away: {sentence}", where=where, why=why, cure=mend)
@@ -86,7 +63,7 @@ class RoundTrip:
         what = f"{how} to {address} did not come in within {self.wait:g} seconds"
         if kind in ("loopback", "private"):
             why = f"Gitea calls no {kind} address unless its app.ini allows that; its own words: {page}"
-            cure = f"in app.ini, under [webhook]: ALLOWED_HOST_LIST = {kind}; then restart Gitea"
+            cure = f"in app.ini, under [webhook]: ALLOWED_HOST_LIST = external, {kind}; then restart Gitea"
             return wrong("allowed hosts", what, where=where, why=why, cure=cure)
         why = "Gitea's side does not reach it: a firewall, a proxy, a name, or ALLOWED_HOST_LIST in app.ini"
         return wrong(CHECK, what, where=where, why=why, cure=page)

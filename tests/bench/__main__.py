@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import claims, deliveries, starts, tokens
+from tests.bench import claims, deliveries, pages, starts, tokens
 
 BENCHES: dict[str, Callable[[Path], dict[str, object]]] = {
     "deliveries": deliveries.measure,
     "claims": claims.measure,
+    "pages": pages.measure,
     "starts": starts.measure,
     "tokens": tokens.measure,
 }

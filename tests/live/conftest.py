@@ -15,7 +15,7 @@ from jobs.keeper import KeeperResult
 from jobs.opencode import AgentMissing, Invocation, Program, Surroundings
 from jobs.place import Place
 from jobs.processes import carrying
-from jobs.transcript import Cancelled, Completed, Failed, Transcript, judge
+from jobs.transcript import Cancelled, Completed, Failed, ShutDown, Transcript, judge
 from jobs.watch import Limits
 from tests.fakes.llm import FakeLLM, opencode_config
 from tests.unit.runs import wait_until
@@ -33,7 +33,7 @@ class Ended:
     result: KeeperResult
 
     @property
-    def verdict(self) -> Completed | Failed | Cancelled:
+    def verdict(self) -> Completed | Failed | Cancelled | ShutDown:
         return judge(self.transcript, self.result)
 
     def shown_by_tools(self) -> str:

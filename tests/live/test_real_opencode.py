@@ -19,7 +19,7 @@ _MARKER = f"{31573 + os.getpid()}.25"
 
 
 def test_it_tells_its_version(live: Live) -> None:
-    assert agent.version(live.program, live.box) == "opencode 1.18.33"
+    assert agent.version(live.program, live.box, live.root) == "opencode 1.18.33"
 
 
 def test_a_change_and_a_commit(live: Live) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
@@ -59,11 +59,24 @@ class Seat:
 
     def submit(self, path: str, **form: str) -> httpx.Response:
         """Sends a form of the web pages, after logging in where need be; redirects are not followed."""
+        self._log_in()
+        return self._post(path, form)
+
+    def consent(self, address: str) -> str:
+        """Says yes on the page where an OAuth2 application asks to be let in; gives where the browser is then sent."""
+        self._log_in()
+        page = self._pages.get(address)
+        if page.is_redirect:
+            return page.headers["location"]  # they have said so before
+        asked = dict(parse_qsl(urlsplit(address).query))
+        form = {name: asked[name] for name in ("client_id", "state", "scope", "redirect_uri")}
+        return self._post("/login/oauth/grant", {**form, "nonce": "", "granted": "true"}).headers["location"]
+
+    def _log_in(self) -> None:
         if not self._is_logged_in:
             who = {"user_name": self.login, "password": self.password}
             self._is_logged_in = self._post("/user/login", who).status_code == HTTPStatus.SEE_OTHER
             assert self._is_logged_in, f"{self.login} could not log in"
-        return self._post(path, form)
 
     def _post(self, path: str, form: Mapping[str, str]) -> httpx.Response:
         answer = self._pages.post(path, data=form)

@@ -16,6 +16,7 @@ from jobs.servers import Forges
 from jobs.wiring import Wiring
 from models import hooks
 from models.settings import Settings
+from models.tables import Delivery
 from models.tables import Hook as Row
 from tests.fakes.gitea import FakeGitea, Hook
 from tests.fakes.gitea.places import BOT_SCOPES
@@ -114,6 +115,13 @@ class Service:
     def ask(self, repo: str = REPO, **body: object) -> int:
         """POST /admin/repos/OWNER/REPO/webhook; the HTTP status."""
         return self.site.client.post(f"/admin/repos/{repo}/webhook", json=body).status_code
+
+    def miss(self, repo: str = REPO) -> None:
+        """Something is asked there, no webhook tells of it, and it is found by looking."""
+        row = {"server": "gitea", "repo": repo, "source": "reconcile", "verdict": "accepted", "detail": "code"}
+        empty = {"uuid": "", "event_type": "label", "headers": "{}", "body": "{}"}
+        with self.site.database.connection_context():
+            Delivery.insert(**row, **empty, received_at=self.stage.clock()).execute(self.site.database)
 
     def row(self, place: str = REPO) -> Row:
         with self.site.database.connection_context():

@@ -7,7 +7,6 @@ import pytest
 
 from jobs.hook_care import LIST_SECONDS, LOOK_SECONDS, TEST_SECONDS
 from models import hooks
-from tests.fakes.gitea.places import BOT_SCOPES
 from tests.unit.hook_stage import BOT, REPO, SECRET, Service, Stage, staged
 
 LATER = LOOK_SECONDS + 1
@@ -193,26 +192,6 @@ def test_where_it_is_left_to_people_it_only_looks(stage: Stage) -> None:
         assert service.ask() == 409
 
 
-@pytest.mark.parametrize(
-    ("gitea", "address", "reachable"),
-    [
-        ("https://git.example.com", "http://127.0.0.1:8420", False),
-        ("https://git.example.com", "http://localhost:8420", False),
-        ("https://git.example.com", "http://[::1]:8420", False),
-        ("https://git.example.com", "http://10.0.0.5:8420", True),
-        ("http://127.0.0.1:3000", "http://127.0.0.1:8420", True),
-        ("http://localhost:3000", "http://127.0.0.1:8420", True),
-    ],
-)
-def test_an_address_that_on_giteas_machine_is_another_is_known(
-    stage: Stage, gitea: str, address: str, reachable: bool
-) -> None:
-    settings = stage.settings(PUBLIC_URL=address, GITEA_URL=gitea)
-    why = hooks.why_unreachable(settings, settings.servers["gitea"])
-    assert (why == "") == reachable
-    assert reachable or "set KUGETSU_PUBLIC_URL" in why
-
-
 def test_an_address_that_cannot_be_right_is_put_into_no_webhook(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "why_unreachable", lambda *_: "nobody finds us there")
     with stage.service() as service:
@@ -222,79 +201,11 @@ def test_an_address_that_cannot_be_right_is_put_into_no_webhook(stage: Stage, mo
         assert (stage.hooks(), service.state(), service.problem()) == ([], "missing", "nobody finds us there")
 
 
-@pytest.mark.parametrize(
-    ("patterns", "owner", "all_of_it"),
-    [
-        (["*"], "acme", True),
-        (["*"], "", True),
-        (["acme/*"], "acme", True),
-        (["ACME/*"], "acme", True),
-        (["acme/*"], "", False),
-        (["ac*/*"], "acme", True),
-        (["acme/widgets"], "acme", False),
-        (["*", "!acme/secret"], "acme", False),
-        (["*", "!acme/secret"], "other", True),
-        (["*", "!acme/secret"], "", False),
-        (["!acme/secret"], "other", False),
-    ],
-)
-def test_what_the_settings_allow_as_a_whole(patterns: list[str], owner: str, all_of_it: bool) -> None:
-    assert hooks.allows_all_of(patterns, owner) is all_of_it
-
-
 def test_without_a_secret_none_is_made(stage: Stage) -> None:
     with stage.service(WEBHOOK_SECRET="") as service:
         service.begin()
         assert (stage.hooks(), service.state()) == ([], "missing")
         assert "KUGETSU_WEBHOOK_SECRET" in service.problem()
-
-
-def test_gitea_is_down_for_a_while(stage: Stage, service: Service) -> None:
-    stage.hooks().clear()
-    stage.gitea.down()
-    service.look(LATER)
-    stage.gitea.up()
-    service.look(LATER)
-    assert (len(stage.hooks()), service.state()) == (1, "fine")
-
-
-def test_a_test_delivery_that_gitea_will_not_send_is_seen(tmp_path: Path) -> None:
-    with staged(tmp_path, allowed_hosts="external") as stage, stage.service() as service:
-        service.begin()
-        service.look(TEST_SECONDS)
-        assert service.state() == "failing"
-        assert "ALLOWED_HOST_LIST = loopback" in service.problem()
-        assert service.repos()[REPO]["webhook"]["cure"].endswith(f"/settings/hooks/{stage.hooks()[0].id}")
-        stage.gitea.forge.webhooks.allowed_hosts = "*"
-        stage.gitea.push(REPO, "main", {"a": "b"}, "ada")
-        stage.gitea.settle()
-        service.look(LATER)
-        assert service.state() == "fine"
-
-
-def test_a_wrong_secret_is_seen_and_mended_on_request(stage: Stage) -> None:
-    stage.gitea.hook(REPO, stage.address, "typed wrong")
-    with stage.service(WEBHOOKS="manual") as service:
-        service.begin()
-        assert service.state() == "fine", "Gitea tells nobody the secret"
-        service.ask()
-        service.look()
-        service.look(TEST_SECONDS)
-        assert [hook.secret for hook in stage.hooks()] == [SECRET]
-        stage.hooks()[0].secret = "changed by hand"
-        service.ask()
-        service.look()
-        service.look(TEST_SECONDS)
-        assert service.state() == "failing"
-        assert "does not match" in service.problem()
-
-
-def test_a_repository_without_commits_cannot_be_tested_and_is_fine(stage: Stage) -> None:
-    stage.gitea.repo("acme/empty", collaborators={BOT: "admin"})
-    with stage.service() as service:
-        service.begin()
-        service.look(TEST_SECONDS)
-        assert (len(stage.hooks("acme/empty")), service.state("acme/empty")) == (1, "fine")
 
 
 def test_the_labels_and_the_file_are_looked_at(stage: Stage) -> None:
@@ -306,59 +217,11 @@ def test_the_labels_and_the_file_are_looked_at(stage: Stage) -> None:
         assert (seen["file"]["valid"], "timeout" in seen["file"]["problem"]) == (False, True)
 
 
-ORG_SCOPES = (*BOT_SCOPES, "write:organization")
-
-
-def test_one_webhook_of_the_organisation_does_for_all_its_repositories(tmp_path: Path) -> None:
-    with staged(tmp_path, scopes=ORG_SCOPES) as stage:
-        with stage.service() as service:
-            service.begin()
-            assert len(stage.hooks()) == 1, "the bot owns no organisation yet"
-        stage.gitea.org("acme", owners=[BOT])
-        stage.gitea.repo("acme/gadgets", files={"a": "b"})
-        stage.gitea.repo("bert/own", files={"a": "b"}, collaborators={BOT: "admin"})
-        with stage.service() as service:
-            service.begin()
-            (hook,) = stage.gitea.forge.state.org_hooks["acme"]
-            assert (hook.url, hook.secret, hook.active) == (stage.address, SECRET, True)
-            assert [len(stage.hooks(name)) for name in (REPO, "acme/gadgets", "bert/own")] == [0, 0, 1]
-            assert service.repos()[REPO]["webhook"]["of"] == "organization"
-            stage.gitea.push("acme/gadgets", "main", {"a": "c"}, BOT)
-            stage.gitea.settle()
-            assert [row.repo for row in service.site.stored() if row.event_type == "push"][-1] == "acme/gadgets"
-            assert service.ask(remove=True) == 409
-        with stage.service(REPOS="*,!acme/secret") as service:
-            service.begin()
-            assert stage.gitea.forge.state.org_hooks["acme"] == [], "it would tell of what may not be told of"
-            assert [len(stage.hooks(name)) for name in (REPO, "acme/gadgets", "bert/own")] == [1, 1, 1]
-
-
-def test_one_webhook_of_the_server_does_for_everything(tmp_path: Path) -> None:
-    with staged(tmp_path, scopes=("all",)) as stage:
-        stage.gitea.user(BOT).is_admin = True
-        theirs = stage.gitea.hook("acme", "http://127.0.0.1:9/ci", "x", ["push"])
-        with stage.service() as service:
-            service.begin()
-            (hook,) = stage.gitea.forge.state.admin_hooks
-            assert (hook.target, hook.url) == ("system", stage.address)
-            assert (stage.hooks(), stage.gitea.forge.state.org_hooks["acme"]) == ([], [theirs])
-            service.look(LATER)
-            assert len(stage.gitea.forge.state.admin_hooks) == 1
-
-
-def test_a_wider_webhook_that_the_bot_may_not_see_is_known_by_its_deliveries(stage: Stage) -> None:
-    stage.gitea.hook("acme", stage.address, SECRET)
-    with stage.service(WEBHOOKS="manual") as service:
-        stage.gitea.push(REPO, "main", {"a": "b"}, "ada")
-        stage.gitea.settle()
-    with stage.service() as service:
-        service.begin()
-        assert (stage.hooks(), service.state()) == ([], "fine")
-        assert service.repos()[REPO]["webhook"]["of"] == "organization"
-
-
-def test_a_repository_nobody_knows_cannot_be_asked_for(service: Service) -> None:
-    assert service.ask("acme/nowhere") == 404
+def test_a_repository_nobody_knows_is_looked_for(stage: Stage, service: Service) -> None:
+    stage.gitea.repo("acme/brand-new", files={"a": "b"}, collaborators={BOT: "admin"})
+    assert service.ask("acme/brand-new") == 404
+    service.look()
+    assert service.ask("acme/brand-new") == 202
     assert service.site.client.post(f"/admin/repos/{REPO}/webhook", json={"rm": 1}).status_code == 400
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from jobs import agent, opencode
 from jobs.opencode import Invocation, Surroundings
-from jobs.transcript import Cancelled, Completed, Failed, Transcript, judge
+from jobs.transcript import Cancelled, Completed, Failed, ShutDown, Transcript, judge
 from tests.fakes import stub
 from tests.unit.runs import World, running, wait_until, world
 
@@ -36,7 +36,7 @@ def start(here: World, prompt: str, session: str | None = None) -> agent.RunSpec
     return spec
 
 
-def end(here: World, spec: agent.RunSpec) -> tuple[Transcript, Completed | Failed | Cancelled]:
+def end(here: World, spec: agent.RunSpec) -> tuple[Transcript, Completed | Failed | Cancelled | ShutDown]:
     result = here.end_of(spec)
     transcript = Transcript.of(spec.run_dir / "events.jsonl")
     return transcript, judge(transcript, result)

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.keeper import SHUTDOWN, KeeperResult
-from jobs.transcript import CANCELLED, AgentError, Cancelled, Completed, Failed, Step, Tokens, Transcript, judge
+from jobs.transcript import (
+    CANCELLED,
+    AgentError,
+    Cancelled,
+    Completed,
+    Failed,
+    ShutDown,
+    Step,
+    Tokens,
+    Transcript,
+    judge,
+)
 
 ENDED = KeeperResult("exited", 0, None, "", 1.0, 2.0, 1000)
 
@@ -240,11 +251,6 @@ def test_a_lost_session_needs_a_new_one() -> None:
             "the agent could not be started: [Errno 2] No such file",
             False,
         ),
-        (
-            replace(ENDED, ended="stopped", reason=SHUTDOWN),
-            "the service was shut down while the agent worked",
-            True,
-        ),
         (replace(ENDED, ended="stopped", reason="over budget"), "over budget", False),
         (replace(ENDED, ended="stopped", reason=""), "the run was stopped", False),
     ],
@@ -256,3 +262,7 @@ def test_every_other_end_has_its_sentence(result: KeeperResult, reason: str, pas
 def test_a_cancelled_run_is_no_failure() -> None:
     stopped = replace(ENDED, ended="stopped", reason=CANCELLED)
     assert judge(transcript(finish()), stopped) == Cancelled()
+
+
+def test_an_agent_that_was_ended_with_the_service_has_not_failed() -> None:
+    assert judge(Transcript(), replace(ENDED, ended="stopped", reason=SHUTDOWN)) == ShutDown()

@@ -55,6 +55,7 @@ MENU = (
     Entry("jobs", "/admin/jobs", "Jobs"),
     Entry("charts", "/admin/charts", "Charts"),
     Entry("deliveries", "/admin/deliveries", "Deliveries"),
+    Entry("repositories", "/admin/repos", "Repositories"),
     Entry("notices", "/admin/notices", "Notices", all_only=True),
 )
 

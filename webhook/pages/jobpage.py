@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from jobs.keepsake import PATCH
 from jobs.redact import Redactor
 from models.moves import ENDED, OPEN, Outcome, State
 from models.outlook import usual_times
@@ -68,7 +69,7 @@ def job_values(visit: Visit, row: Job, settings: Settings, redactor: Redactor, l
         "runs": _runs(folder, clean),
         "log": log.before(before, most=WINDOW, ended=row.state in ENDED),
         "looking_back": before is not None,
-        "diff": _diff(folder / "made.diff", clean),
+        "diff": _diff(folder / PATCH, clean),
         "answer": _shown(clean(row.answer)),
         "check_output": _shown(clean(row.check_output)),
     }

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from jobs.redact import Redactor
-from models import limits, store
+from models import hooks, limits, spending, store
 from models.moves import Outcome, State
 from models.outlook import outlooks, usual_times
 from models.settings import Settings
-from models.tables import Delivery, Job, Repo, Server, Thread, Worker
+from models.tables import Job, Repo, Server, Thread, Worker
 from webhook.door import Door, Visit
 from webhook.health import SILENT, Health
 from webhook.joblist import with_threads
@@ -26,8 +26,6 @@ from webhook.pages.troubles import Known, troubles
 MOST_QUEUED = 20
 MOST_REPOS = 20
 MOST_TROUBLES = 10
-QUIET = 30 * 86400.0
-"""Seconds without a delivery after which a repository's webhook is said to be quiet."""
 
 
 class Spent(NamedTuple):
@@ -39,12 +37,12 @@ class Spent(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """The last delivery of a repository."""
+    """A repository's webhook, and its last delivery."""
 
     name: str
+    state: str
+    problem: str
     at: float | None
-    verdict: str | None
-    quiet: bool
 
 
 class Overview:
@@ -98,7 +96,7 @@ class Overview:
         db = visit.database
         workers: Sequence[Worker] = list(Worker.select().order_by(Worker.name).execute(db))
         newest = max(workers, key=lambda worker: worker.seen_at, default=None)
-        disk = shutil.disk_usage(self._settings.home)
+        disk, handed = shutil.disk_usage(self._settings.home), spending.handed_over(db)
         return {
             "troubles": troubles(self._known(visit, newest)),
             "workers": workers,
@@ -109,6 +107,7 @@ class Overview:
             "servers": list(Server.select().order_by(Server.name).execute(db)),
             "version": version("kugetsu"),
             "disk": disk,
+            "credentials": "none" if handed == [] else handed,
             "database": _database_size(self._settings),
         }
 
@@ -125,6 +124,7 @@ class Overview:
             sandbox=(newest.sandbox, newest.sandbox_why) if newest else None,
             refused=self._refused(),
             broken_files=list(broken.execute(db)),
+            hooks=[row for row in hooks.repos(db) if row.allowed and row.problem][:MOST_TROUBLES],
             untold=list(untold.order_by(Thread.desk_failures.desc()).limit(MOST_TROUBLES).execute(db)),
         )
 
@@ -162,18 +162,11 @@ def _spent(visit: Visit, since: float) -> Spent:
 
 
 def _heard(visit: Visit) -> list[Heard]:
-    """The last delivery of each repository, the one that was heard of last first."""
-    rows = [row for row in Repo.select().execute(visit.database) if visit.sight.sees(row.id)]
-    found = [_last_heard(visit, row) for row in rows[:500]]
-    return sorted(found, key=lambda heard: heard.at or 0.0, reverse=True)[:MOST_REPOS]
-
-
-def _last_heard(visit: Visit, repo: Repo) -> Heard:
-    mine = (Delivery.repo == repo.name) & (Delivery.server == repo.server) & (Delivery.source == "webhook")
-    query = Delivery.select(Delivery.received_at, Delivery.verdict).where(mine).order_by(Delivery.id.desc())
-    row = query.first(visit.database)
-    at = row.received_at if row else None
-    return Heard(repo.name, at, row.verdict if row else None, at is None or at < visit.now - QUIET)
+    """The webhooks of the repositories, those that are not right first."""
+    rows = [row for row in hooks.repos(visit.database) if row.allowed and visit.viewer.may_see(row.server, row.place)]
+    rows = sorted(rows, key=lambda row: (row.state == "fine", row.place.lower()))[:MOST_REPOS]
+    db = visit.database
+    return [Heard(row.place, row.state, row.problem, hooks.last_delivery(db, row.server, row.place)) for row in rows]
 
 
 def _leases(db: Database) -> list[tuple[str, int]]:

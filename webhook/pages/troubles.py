@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from models.settings import Settings
-from models.tables import Repo, Thread
+from models.tables import Hook, Repo, Thread
 
 Weight = Literal["stops", "warns"]
 
@@ -46,11 +46,20 @@ class Known(NamedTuple):
     refused: Mapping[int, int]
     broken_files: Sequence[Repo]
     untold: Sequence[Thread]
+    hooks: Sequence[Hook]
 
 
 def troubles(known: Known) -> list[Trouble]:
     """All that is wrong, what stops the work first."""
-    found = [*_not_ready(known), *_paused(known), *_sandbox(known), *_deliveries(known), *_told(known), *_files(known)]
+    found = [
+        *_not_ready(known),
+        *_paused(known),
+        *_sandbox(known),
+        *_deliveries(known),
+        *_hooks(known),
+        *_told(known),
+        *_files(known),
+    ]
     return sorted(found, key=lambda trouble: trouble.weight)
 
 
@@ -87,6 +96,12 @@ def _deliveries(known: Known) -> Iterator[Trouble]:
         elif status == 503:  # noqa: PLR2004 - HTTP
             cure = "Send them again from Gitea: Settings, Webhooks, Recent Deliveries."
             yield Trouble("warns", f"{times}: they could not be stored in time.", cure)
+
+
+def _hooks(known: Known) -> Iterator[Trouble]:
+    for row in known.hooks:
+        what = _sentence(f"{row.place}: its webhook is not right ({row.state}): {row.problem}")
+        yield Trouble("warns", what, row.cure or "Look at it under Repositories.")
 
 
 def _told(known: Known) -> Iterator[Trouble]:

@@ -25,13 +25,21 @@ class Fault:
     message: str = ""
     retry_after: str = ""
     seconds: float = 0.0
+    skip: int = 0
+    """So many of the first that it would concern go by untroubled."""
     hits: int = 0
+    abandoned: bool = False
     reached: threading.Event = field(default_factory=threading.Event)
     _go: threading.Event = field(default_factory=threading.Event)
 
     def release(self) -> None:
         """Lets go whoever is held here, and whoever comes later."""
         self._go.set()
+
+    def abandon(self) -> None:
+        """As `release`, but whoever is held here has gone: held before its effect, a request has none."""
+        self.abandoned = True
+        self.release()
 
     def cancel(self) -> None:
         """Ends this trouble; what it holds goes on."""
@@ -99,7 +107,10 @@ class Faults:
     def _faults_for(self, exchange: Exchange) -> list[Fault]:
         """What concerns this request, each counted as one hit."""
         with self._faults_lock:
-            found = [fault for fault in self._faults if fault.concerns(exchange)]
+            concerned = [fault for fault in self._faults if fault.concerns(exchange)]
+            found = [fault for fault in concerned if fault.skip == 0]
+            for fault in concerned:
+                fault.skip = max(0, fault.skip - 1)
             chosen = self._chooser(exchange) if self._chooser else None
             found += [chosen] if chosen else []
             for fault in found:

@@ -217,7 +217,7 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
 
 
 def _drops(faults: Sequence[Fault], when: When) -> bool:
-    return any(fault.kind == "drop" and fault.when == when for fault in faults)
+    return any((fault.kind == "drop" or fault.abandoned) and fault.when == when for fault in faults)
 
 
 def _parsed(request: Request) -> object:

@@ -85,6 +85,11 @@ class Log {
       this.waiting.push(event.data);
       if (this.waiting.length === 1) requestAnimationFrame(() => this.append());
     });
+    source.addEventListener("jump", (event) => {
+      this.waiting = [];
+      this.list.replaceChildren();
+      this.linkOlder(event.data);
+    });
     source.addEventListener("state", (event) => {
       const state = document.getElementById("state");
       state.innerHTML = event.data;

@@ -1,0 +1,95 @@
+"""`make screenshots`: the pages of the demo as pictures for the README, made anew into `deploy/screenshots`.
+
+The demo's main job is done by the real opencode; a few more asks beside it let every page show something.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from jobs import opencode
+from tests.demo import BOT, PERSON, REPO, Stage, do_the_main_job, on_stage
+
+FOLDER = Path(__file__).parent.parent / "deploy/screenshots"
+QUALITY = 60
+SCREEN, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
+ASKS = (
+    ("A dark theme for the settings page", "priority/high"),
+    ("The export forgets its last line", ""),
+    ("Say what a wrong date should look like", "priority/low"),
+)
+PICTURES = {
+    "status": ("/admin", SCREEN, "light"),
+    "status-phone": ("/admin", PHONE, "dark"),
+    "charts": ("/admin/charts", SCREEN, "light"),
+    "jobs": ("/admin/jobs", SCREEN, "light"),
+    "job": ("/admin/jobs/1", SCREEN, "light"),
+    "job-dark": ("/admin/jobs/1", SCREEN, "dark"),
+    "deliveries": ("/admin/deliveries", SCREEN, "light"),
+    "delivery": ("/admin/deliveries/2", SCREEN, "light"),
+    "repositories": ("/admin/repos", SCREEN, "light"),
+}
+"""Each picture's page, size and colour scheme."""
+
+
+def main() -> int:
+    """Make all pictures."""
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="kugetsu-screenshots-") as folder, on_stage(Path(folder)) as up:
+        do_the_main_job(up)
+        _ask_for_more(up)
+        with sync_playwright() as playwright:
+            path = shutil.which("chromium") or shutil.which("google-chrome")
+            with playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser:
+                for name, (address, size, scheme) in PICTURES.items():
+                    options: Any = {"viewport": size, "color_scheme": scheme, "locale": "en-GB", "timezone_id": "UTC"}
+                    with browser.new_context(base_url=up.service, **options) as context:
+                        page = context.new_page()
+                        page.goto(address)
+                        _keep(page, FOLDER / f"{name}.webp")
+    return 0
+
+
+def _ask_for_more(up: Stage) -> None:
+    """One job runs and the others wait, for there is room for one."""
+    up.client.post("/admin/capacity", json={"limit": 1})
+    gitea = up.gitea
+    for name in ("priority/high", "priority/low"):
+        gitea.create_label(REPO, name, exclusive=True)
+    for title, priority in ASKS:
+        issue = gitea.open_issue(REPO, PERSON, title, "").number
+        if priority:
+            gitea.label(REPO, issue, priority, PERSON)
+        gitea.label(REPO, issue, "kugetsu/code", PERSON)
+    gitea.wait_until(lambda: len(_open_jobs(up)) == len(ASKS) and _open_jobs(up)[0] == "running", f"{BOT} to begin")
+
+
+def _open_jobs(up: Stage) -> list[str]:
+    """The states of the jobs that have not ended, the one that runs first."""
+    found = up.client.get("/admin/jobs").json()["jobs"]
+    return sorted((job["state"] for job in found if job["outcome"] is None), reverse=True)
+
+
+def _keep(page: Page, path: Path) -> None:
+    """The whole page as WebP, which Playwright itself does not write."""
+    page.wait_for_timeout(200)  # a picture of a page whose script has shown the times
+    height = min(page.evaluate("document.documentElement.scrollHeight"), 1600)
+    width = page.evaluate("document.documentElement.clientWidth")
+    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    shot = {"format": "webp", "quality": QUALITY, "clip": clip, "captureBeyondViewport": True}
+    answer = page.context.new_cdp_session(page).send("Page.captureScreenshot", shot)
+    path.write_bytes(base64.b64decode(answer["data"]))
+    print(f"{path.name}: {path.stat().st_size // 1024} KiB")
+
+
+if __name__ == "__main__":
+    opencode.find("opencode", path=os.environ.get("PATH", ""))
+    sys.exit(main())
