@@ -6,6 +6,7 @@ Nothing is asked of Gitea by the HTTP side; what somebody wants stands in the ta
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ class HookCare:
         self._wiring = wiring
         self._settings = wiring.settings
         self._on = wiring.settings.webhooks != "off"
+        self._busy = threading.Lock()
 
     def start(self) -> None:
         """A worker begins."""
@@ -54,11 +56,18 @@ class HookCare:
         return self._on and hooks.any_due(self._wiring.db, self._wiring.forges.names, now=self._wiring.clock())
 
     def look(self) -> bool:
-        """See to the next place that is due; False where none is."""
-        row = self._take() if self._on else None
-        if row is not None:
-            self._see_to(row)
-        return row is not None
+        """See to the next place that is due; False where none is, or another thread does: so the desk's other worker is
+        free for what people wait for, and what is decided for all of a server stands before it is acted upon.
+        """
+        if not self._on or not self._busy.acquire(blocking=False):
+            return False
+        try:
+            row = self._take()
+            if row is not None:
+                self._see_to(row)
+            return row is not None
+        finally:
+            self._busy.release()
 
     def _take(self) -> Hook | None:
         now = self._wiring.clock()

@@ -91,9 +91,11 @@ class Maker:
         return self._keep(row, judged, asked=asked)
 
     def _keep(self, row: Hook, judged: Judgement, *, asked: bool) -> dict[str, Any]:
+        """Kept right. Where the secret is not known to be ours and it is doubtful, another webhook is made."""
         if judged.state == HookState.MISSING and not asked and self._somebody_elses(row):
             return somebody_elses(self._wanted.address)
-        anew = asked and judged.hook is not None and not (judged.hook.id == row.hook_id and row.mark)
+        unsure = judged.hook is not None and not (judged.hook.id == row.hook_id and row.mark)
+        anew = unsure and (asked or (self._auto and self._missed(row) > 0))
         if judged.state == HookState.FINE and not anew:
             return self._taken_on(row, judged) | (self._test(row, judged.hook) if asked else self._tested(row, judged))
         if not (asked or self._auto):
@@ -149,12 +151,16 @@ class Maker:
         """What became of the test delivery, and whether what people asked since came in by a webhook at all."""
         page = page_of(self._forge.url, row.place, judged.hook.id if judged.hook else None)
         if row.tested_at is None:
-            missed = hooks.missed(self._db, row.server, row.place, since=self._now() - DAY_SECONDS)
+            missed = self._missed(row)
             return missed_asks(missed, page) if missed else {}
         if hooks.arrived_since(self._db, row.server, row.place, row.tested_at):
             return {"tested_at": None}
         refused = hooks.refusal_since(self._db, row.server, row.tested_at)
         return did_not_arrive(self._wanted.address, refused, page)
+
+    def _missed(self, row: Hook) -> int:
+        """How many asks came in by no webhook lately, with nothing after them."""
+        return hooks.missed(self._db, row.server, row.place, since=self._now() - DAY_SECONDS)
 
     def _give_up(self, row: Hook, judged: Judgement) -> dict[str, Any]:
         """A wider webhook tells of this repository, or it may no longer be worked on: one of our own is too much."""

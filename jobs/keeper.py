@@ -7,6 +7,7 @@ Only the standard library: it is started by its path, isolated from every site p
 lock for as long as anything of the run lives, and tells how it ended in result.json, by rename.
 """
 
+import errno
 import fcntl
 import json
 import math
@@ -40,6 +41,8 @@ SHUTDOWN = "shutdown"
 _NICENESS = 10
 _LOCK_PATIENCE_SECONDS = 2.0  # an ended keeper's last moments, and probes of `state_of`
 _STDERR_TAIL_BYTES = 4096
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_ROOM_SECONDS = 0.5
 _FAR = 4
 
 
@@ -222,7 +225,20 @@ def run(spec_path: Path) -> None:
     with Path(os.devnull).open("wb") as nothing:
         os.dup2(nothing.fileno(), 1)
     if lock is not None:
-        write_json(folder / RESULT, asdict(keep(spec, lock)))
+        _write_down(folder / RESULT, keep(spec, lock))
+
+
+def _write_down(path: Path, result: KeeperResult) -> None:
+    """Write how the run ended, however long a full disk makes that wait: nobody else knows it."""
+    while True:
+        try:
+            write_json(path, asdict(result))
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            time.sleep(_ROOM_SECONDS)
+        else:
+            return
 
 
 def short(argv: Sequence[str]) -> int:

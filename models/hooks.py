@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from peewee import Case, Database, Expression, fn
 
-from models.settings import DEFAULT_SERVER, Server, Settings
-from models.tables import Delivery, Hook, Refusal
+from models import settings as configured
+from models.settings import DEFAULT_SERVER, Settings
+from models.tables import Delivery, Hook, Refusal, Server
 
 SERVER = ""
 """The place that is the whole server."""
@@ -51,7 +52,7 @@ def address_of(settings: Settings, server: str) -> str:
     return f"{settings.public_url}/webhook" + ("" if server == DEFAULT_SERVER else f"/{server}")
 
 
-def why_unreachable(settings: Settings, server: Server) -> str:
+def why_unreachable(settings: Settings, server: configured.Server) -> str:
     """Why Gitea cannot find us at our address, whatever else is right; "" where it may."""
     ours, theirs = urlsplit(settings.public_url).hostname or "", urlsplit(server.url).hostname or ""
     if is_loopback(ours) and not is_loopback(theirs):
@@ -106,6 +107,11 @@ def start(db: Database, servers: Collection[str]) -> None:
     Hook.update(due_at=0.0).where(Hook.place == SERVER).execute(db)
 
 
+def list_soon(db: Database, *, now: float) -> None:
+    """Look for repositories that are new, on each server."""
+    Hook.update(due_at=now).where((Hook.place == SERVER) & (Hook.due_at > now)).execute(db)
+
+
 def take(db: Database, servers: Collection[str], *, now: float, lease: float) -> Hook | None:
     """The next place to look at, or None; nobody else gets it for `lease` seconds. Servers come first: what is done for
     all of one decides what is left to do for a repository.
@@ -123,10 +129,10 @@ def any_due(db: Database, servers: Collection[str], *, now: float) -> bool:
 
 
 def _due(servers: Collection[str], now: float) -> Expression:
-    """Organisations are seen to with their server."""
-    theirs = Hook.place == SERVER
-    repos = Hook.place.contains("/")
-    due: Expression = (Hook.due_at <= now) & Hook.server.in_(list(servers)) & (theirs | repos)
+    """Organisations are seen to with their server. While one does not answer, each look there would only wait."""
+    places = (Hook.place == SERVER) | Hook.place.contains("/")
+    down = Server.select(Server.name).where(~Server.ok)
+    due: Expression = (Hook.due_at <= now) & Hook.server.in_(list(servers)) & Hook.server.not_in(down) & places
     return due
 
 

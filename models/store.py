@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from peewee import Case, Database, PeeweeException, SqliteDatabase, fn
+from peewee import SQL, Case, Database, PeeweeException, SqliteDatabase, fn
 from playhouse import migrations
 
 from models import repos, saying, tally, trouble
 from models.events import Person
 from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
+from models.moves import State
 from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Delivery, Heard, Intake, Job, Server, Thread
 
@@ -30,6 +31,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 PAUSE_SECONDS, REMIND_SECONDS = 0.5, 60.0
 """How often a database that cannot be used is tried again, and how often that is said."""
+
+NOT_DONE = tuple(state for state in State if state != State.DONE)
 
 WORK_VERBS = frozenset({"code", "research", "review", "continue", "retry"})
 """Verbs that become a job at once; the desk answers the others itself."""
@@ -310,6 +313,24 @@ def count_by(db: Database, column: Any) -> dict[str, int]:
     """How many rows there are of each value of `column`."""
     rows = column.model.select(column, fn.COUNT(column.model.id)).group_by(column).tuples().execute(db)
     return {str(value): int(count) for value, count in rows}
+
+
+def count_states(db: Database) -> dict[str, int]:
+    """How many jobs are in each state. Nearly all are done, which is known from those that are not."""
+    columns = (Job.state, fn.COUNT(Job.id))
+    rows = Job.select(*columns).where(Job.state.in_(NOT_DONE)).group_by(Job.state).tuples().execute(db)
+    counts = {str(state): int(count) for state, count in rows}
+    return counts | {"done": int(Job.select(fn.COUNT(SQL("*"))).scalar(db)) - sum(counts.values())}
+
+
+def count_outcomes(db: Database) -> dict[str, int]:
+    """How many jobs ended in each way. Completed ones and the others have an index each, taken where its condition
+    stands here word for word.
+    """
+    completed, others = Job.outcome == SQL("'completed'"), Job.outcome != SQL("'completed'")
+    rows = Job.select(Job.outcome, fn.COUNT(Job.id)).where(others).group_by(Job.outcome).tuples().execute(db)
+    counts = {str(outcome): int(count) for outcome, count in rows}
+    return counts | {"completed": int(Job.select().where(completed).count(db))}
 
 
 # A conflict is one of the named columns only: SQLite's INSERT OR IGNORE also swallows what the schema refuses, and an

@@ -318,7 +318,7 @@ class Job(Model):
             SQL("CREATE INDEX job_of_pull ON job (repo_id, pull) WHERE pull IS NOT NULL"),
             SQL("CREATE INDEX job_in_line ON job (state, repo_id, priority DESC, queued_at, id)"),
             SQL("CREATE INDEX job_by_state ON job (state, id)"),
-            SQL("CREATE INDEX job_by_outcome ON job (outcome, id)"),
+            SQL("CREATE INDEX job_by_outcome ON job (outcome, id) WHERE outcome <> 'completed'"),
             SQL("CREATE INDEX job_by_person ON job (asked_by, id)"),
             SQL("CREATE INDEX job_by_day ON job (asked_at, id)"),
             SQL("CREATE INDEX job_ended ON job (finished_at, repo_id, outcome, tokens_in, tokens_out, cost)"),

@@ -80,11 +80,11 @@ def _open_jobs(up: Stage) -> list[str]:
 
 def _keep(page: Page, path: Path) -> None:
     """The whole page as WebP, which Playwright itself does not write."""
-    page.wait_for_timeout(200)  # a picture of a page whose script has shown the times
-    height = min(page.evaluate("document.documentElement.scrollHeight"), 1600)
     width = page.evaluate("document.documentElement.clientWidth")
-    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-    shot = {"format": "webp", "quality": QUALITY, "clip": clip, "captureBeyondViewport": True}
+    height = min(page.evaluate("document.documentElement.scrollHeight"), 1600)
+    page.set_viewport_size({"width": width, "height": height})  # what is out of sight is not drawn
+    page.wait_for_timeout(300)
+    shot = {"format": "webp", "quality": QUALITY}
     answer = page.context.new_cdp_session(page).send("Page.captureScreenshot", shot)
     path.write_bytes(base64.b64decode(answer["data"]))
     print(f"{path.name}: {path.stat().st_size // 1024} KiB")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from models.settings import Settings
+from webhook.counting import DeliveryCounts
 from webhook.door import Door, Problem, Visit
 from webhook.health import Health
 from webhook.status import read
@@ -23,6 +24,7 @@ class Admin:
         self._door = door
         self._refused = refused
         self._health = health
+        self._counts = DeliveryCounts()
 
     async def status(self, request: Request) -> Response:
         """GET /admin/status: everything at one glance."""
@@ -31,5 +33,6 @@ class Admin:
     def _status(self, visit: Visit) -> Response:
         if not visit.viewer.sees_all:
             raise Problem(403, "the status of everything is for who sees all repositories")
-        status = read(visit.database, self._settings, now=visit.now, refused=self._refused())
+        db, verdicts = visit.database, self._counts.read(visit.database)
+        status = read(db, self._settings, now=visit.now, refused=self._refused(), verdicts=verdicts)
         return JSONResponse({**status, "storage": self._health.storage()})

@@ -1,4 +1,4 @@
-"""The command `kugetsu doctor`. Nothing is set up by it, so that it can also look at what cannot start."""
+"""The command `kugetsu doctor`. It needs nothing to be set up, so that it can also look at what cannot start."""
 
 from __future__ import annotations
 

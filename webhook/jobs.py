@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from peewee import SQL, fn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
@@ -36,6 +37,7 @@ class Jobs:
         self._door = door
         self._streams = streams
         self._redactor = redactor
+        self._allowed = budgets.limits_of(settings)
         self._allowed = budgets.limits_of(settings)
 
     async def list(self, request: Request) -> Response:
@@ -96,7 +98,8 @@ class Jobs:
         asked = visit.asked("page")
         page = max(1, int(asked)) if asked.isdecimal() and len(asked) < 10 else 1  # noqa: PLR2004 - fits an offset
         numbers = narrowed(visit.database, visit.sight, wanted, Job.select(Job.id))
-        total = numbers.count(visit.database)
+        counted = narrowed(visit.database, visit.sight, wanted, Job.select(fn.COUNT(SQL("*"))))
+        total = int(counted.scalar(visit.database))
         ids = [row.id for row in numbers.order_by(Job.id.desc()).paginate(page, PAGE).execute(visit.database)]
         found = outlooks(visit.database, now=visit.now, allowed=self._allowed)
         jobs = [self._json(visit, row, found.get(row.id)) for row in with_threads(visit.database, ids)]

@@ -81,9 +81,9 @@ class Repos:
 
     def _wanted(self, visit: Visit, said: Switch) -> Hook:
         """The repository, where this may be wanted of its webhook. Raises Problem."""
-        row = _named(visit, said.server)
         if not visit.viewer.sees_all:
             raise Problem(403, "only who sees all repositories may change webhooks here")
+        row = self._named(visit, said.server)
         if self._settings.webhooks == "off":
             raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
         if not row.allowed and not said.remove:
@@ -92,6 +92,19 @@ class Repos:
             whose = f"organisation {row.by}" if row.by else "whole server"
             raise Problem(409, f"{row.place} has none of its own: that of the {whose} tells of it")
         return row
+
+    def _named(self, visit: Visit, server: str) -> Hook:
+        """The repository of the address; one that is not known is looked for. Raises Problem."""
+        name = "{owner}/{repo}".format(**visit.request.path_params)
+        found = [row for row in hooks.named(visit.database, name) if server in ("", row.server)]
+        if not found:
+            hooks.list_soon(visit.database, now=visit.now)
+            self._ring()
+            raise Problem(404, f"the bot sees no repository {name}; if it is new, it is looked for now: try again soon")
+        if len(found) > 1:
+            names = ", ".join(row.server for row in found)
+            raise Problem(409, f'{name} is on several servers; right would be {{"server": NAME}} with one of {names}')
+        return found[0]
 
 
 def repo_as_json(db: Database, settings: Settings, row: Hook) -> Json:
@@ -122,15 +135,3 @@ def _whose(row: Hook) -> str:
     if row.by is None:
         return "repository"
     return "organization" if row.by else "server"
-
-
-def _named(visit: Visit, server: str) -> Hook:
-    name = "{owner}/{repo}".format(**visit.request.path_params)
-    rows = [row for row in hooks.named(visit.database, name) if visit.viewer.may_see(row.server, row.place)]
-    found = [row for row in rows if server in ("", row.server)]
-    if not found:
-        raise Problem(404, f"the bot sees no repository {name}; one that is new is found within five minutes")
-    if len(found) > 1:
-        names = ", ".join(row.server for row in found)
-        raise Problem(409, f'{name} is on several servers; right would be {{"server": NAME}} with one of {names}')
-    return found[0]

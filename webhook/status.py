@@ -34,8 +34,12 @@ class Status(TypedDict):
     storage: NotRequired[dict[str, Value]]
 
 
-def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, int]) -> Status:
-    """The status at `now` (seconds since the epoch). `refused` counts deliveries turned away, by HTTP status."""
+def read(
+    db: Database, settings: Settings, *, now: float, refused: Mapping[int, int], verdicts: Mapping[str, int]
+) -> Status:
+    """The status at `now` (seconds since the epoch). `refused` counts deliveries turned away, by HTTP
+    status, `verdicts` those that were stored.
+    """
     workers = list(Worker.select().order_by(Worker.name).execute(db))
     newest = max(workers, key=lambda worker: worker.seen_at, default=None)
     jobs = _jobs(db)
@@ -44,7 +48,7 @@ def read(db: Database, settings: Settings, *, now: float, refused: Mapping[int, 
         "capacity": _capacity(db, jobs),
         "workers": [_worker(worker, now) for worker in workers],
         "jobs": jobs,
-        "deliveries": _deliveries(db) | {"refused": sum(refused.values())},
+        "deliveries": _deliveries(db, verdicts) | {"refused": sum(refused.values())},
         "repos": _repos(db, settings.public_url, now=now),
         "gitea": _gitea(db, settings),
         "agent": {
@@ -121,16 +125,14 @@ def _worker(worker: Worker, now: float) -> dict[str, Value]:
 
 def _jobs(db: Database) -> dict[str, int]:
     """How many are in each state, and how many ended in each way."""
-    states, outcomes = store.count_by(db, Job.state), store.count_by(db, Job.outcome)
+    states, outcomes = store.count_states(db), store.count_outcomes(db)
     by_state = {str(state): states.get(state, 0) for state in State}
     return by_state | {str(outcome): outcomes.get(outcome, 0) for outcome in Outcome}
 
 
-def _deliveries(db: Database) -> dict[str, int]:
-    verdicts = store.count_by(db, Delivery.verdict)
+def _deliveries(db: Database, verdicts: Mapping[str, int]) -> dict[str, int]:
     missed = Delivery.select().where((Delivery.source == "reconcile") & (Delivery.verdict == "accepted"))
-    counts = {name: verdicts.get(name, 0) for name in ("accepted", "duplicate", "ignored")}
-    return counts | {"recovered": int(missed.count(db))}
+    return {**verdicts, "recovered": int(missed.count(db))}
 
 
 def _repos(db: Database, public_url: str, *, now: float) -> list[dict[str, Value]]:

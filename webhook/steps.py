@@ -5,6 +5,7 @@ The lines are the agent's own: any of them may be broken, unknown or a lie, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -19,6 +20,9 @@ _MARGIN = 2000
 """Characters more that are cleaned before the cut, so that no half of a secret is left at its edge."""
 
 _SUBJECTS = ("command", "filePath", "pattern", "path", "url", "query", "description")
+
+_PLACE = re.compile(r"^/(?:[^/\n]+/)*worktrees/[^/\n]+/tree/(?=[^\n]+$)")
+"""In front of a file's name, when that is all there is: everybody knows that the agent works there."""
 
 Kind = Literal["heading", "text", "thinking", "tool", "turn", "error", "output"]
 Clean = Callable[[str], str]
@@ -182,7 +186,7 @@ def _when(read: _Line) -> float | None:
 
 def _subject(state: _State) -> str:
     given = next((state.input[name] for name in _SUBJECTS if isinstance(state.input.get(name), str)), "")
-    return given or state.title or ""
+    return _PLACE.sub("", given) or state.title or ""
 
 
 def _seconds(time: _Time | None) -> float | None:

@@ -37,6 +37,7 @@ class Examination:
         return Checkup.of(_without_secrets(finding, redactor) for finding in self._findings())
 
     def _findings(self) -> Iterator[Finding]:
+        yield from self._settings()
         here = list(machine.look(self.settings))
         yield from here
         if any(finding.check == "home" and finding.level == Level.WRONG for finding in here):
@@ -52,15 +53,17 @@ class Examination:
         if box is not None:
             yield from agent.look(self.settings, self.environ, box)
 
-    def _servers(self, db: Database | None, *, running: bool) -> Iterator[Finding]:
+    def _settings(self) -> Iterator[Finding]:
         if not self.settings.servers:
             cure = "KUGETSU_GITEA_URL=https://git.example.com"
             yield wrong("settings", "no Gitea is set", why="there is nobody to work for", cure=cure)
         for server in self.settings.servers.values():
-            lacking = list(forge.settings_of(server))
-            yield from lacking
+            yield from forge.settings_of(server)
+
+    def _servers(self, db: Database | None, *, running: bool) -> Iterator[Finding]:
+        for server in self.settings.servers.values():
             if server.url and server.token:
-                yield from self._server(server, db, running=running and not lacking)
+                yield from self._server(server, db, running=running and bool(server.webhook_secrets))
 
     def _server(self, server: Server, db: Database | None, *, running: bool) -> Iterator[Finding]:
         assert server.token is not None  # noqa: S101 - for the type checker

@@ -25,7 +25,7 @@ class Session(Model):
 
 INDEXES = (
     "CREATE INDEX job_by_state ON job (state, id)",
-    "CREATE INDEX job_by_outcome ON job (outcome, id)",
+    "CREATE INDEX job_by_outcome ON job (outcome, id) WHERE outcome <> 'completed'",
     "CREATE INDEX job_by_person ON job (asked_by, id)",
     "CREATE INDEX job_by_day ON job (asked_at, id)",
     "CREATE INDEX job_ended ON job (finished_at, repo_id, outcome, tokens_in, tokens_out, cost)",

@@ -134,7 +134,7 @@ def test_a_pull_request_that_turns_red_becomes_a_draft(world: World) -> None:
 
 
 def test_the_check_is_the_one_of_the_default_branch(world: World) -> None:
-    world.repository_says('verify = "test ! -e evil"')
+    world.repository_says('verify = "test ! -e evil"\nallow_config_changes = true')
     issue = world.issue("Be clever", "stub: write .kugetsu.toml verify = 'false'\nstub: write app.py one")
     world.label(issue, "kugetsu/code")
     pull = world.next_pull(issue)

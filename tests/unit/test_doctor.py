@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs import git
-from jobs.doctor.examine import Examination
 from models import disk, store
 from models.checkup import Level
-from models.settings import load
 from models.tables import Worker
 from tests.unit.clinic import Clinic, cause_of, level_of, said_by
 from tests.unit.hook_stage import BOT, REPO, free_port
@@ -51,7 +49,7 @@ def test_nothing_in_a_repository_yet_is_no_fault(clinic: Clinic) -> None:
 
 
 def test_the_home_cannot_be_written(clinic: Clinic) -> None:
-    cause = cause_of(Examination(load({"KUGETSU_HOME": "/proc/kugetsu"}), {}).run())
+    cause = cause_of(clinic.examine(HOME="/proc/kugetsu"))
     assert (cause.check, "/proc/kugetsu" in cause.what) == ("home", True)
 
 

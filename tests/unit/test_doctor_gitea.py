@@ -1,10 +1,20 @@
 """Broken set-ups on the side of Gitea, each of which the doctor must name first."""
 
 import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from models.checkup import Level
 from models.tables import Hook
@@ -12,6 +22,32 @@ from tests.fakes.gitea.places import BOT_SCOPES
 from tests.unit.clinic import Clinic, cause_of, level_of
 from tests.unit.hook_stage import BOT, REPO, free_port, staged
 from webhook import checkup
+
+
+@contextmanager
+def speaking_tls(folder: Path) -> Iterator[int]:
+    """A listener on loopback with a certificate that nobody vouches for; gives its port."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    today = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, today - timedelta(1), today + timedelta(1))
+    text = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    text += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "both.pem").write_bytes(text)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "both.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def greet() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                context.wrap_socket(connection, server_side=True)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join(5)
+
 
 # Gitea
 
@@ -34,6 +70,12 @@ def test_nothing_listens_at_giteas_address(clinic: Clinic) -> None:
 def test_giteas_name_is_wrong(clinic: Clinic) -> None:
     cause = cause_of(clinic.examine(GITEA_URL="http://gitea.invalid"))
     assert (cause.check, cause.cure) == ("gitea", "getent hosts gitea.invalid")
+
+
+def test_giteas_certificate_is_its_own(clinic: Clinic, tmp_path: Path) -> None:
+    with speaking_tls(tmp_path) as port:
+        cause = cause_of(clinic.examine(GITEA_URL=f"https://127.0.0.1:{port}"))
+    assert (cause.check, "its certificate does not hold" in cause.what) == ("gitea", True)
 
 
 def test_what_answers_is_no_gitea(clinic: Clinic) -> None:

@@ -193,6 +193,20 @@ def test_tokens_and_time_of_a_step_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("/home/k/worktrees/gitea-acme-widgets-1/tree/src/app.py", "src/app.py"),
+        ("/etc/passwd", "/etc/passwd"),
+        ("/home/k/worktrees/gitea-acme-widgets-1/tree/", "/home/k/worktrees/gitea-acme-widgets-1/tree/"),
+    ],
+)
+def test_a_file_of_the_agents_place_is_named_as_in_its_repository(given: str, shown: str) -> None:
+    entry = entry_of(tool("read", filePath=given).encode(), "1.events.0", same)
+    assert entry is not None
+    assert entry.subject == shown
+
+
+@pytest.mark.parametrize(
     "text", ["", "1", "1.events", "x.events.0", "1.other.0", "1.events.x", "1.events.0.0", "٣.events.0"]
 )
 def test_a_place_that_is_none_is_not_understood(text: str) -> None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from jobs.redact import Redactor
-from models import hooks, limits, spending, store
+from models import budgets, hooks, limits, spending, store
 from models.moves import Outcome, State
 from models.outlook import outlooks, usual_times
 from models.settings import Settings
@@ -61,6 +61,7 @@ class Overview:
         self._health = health
         self._refused = refused
         self._clean = redactor.clean
+        self._allowed = budgets.limits_of(settings)
 
     async def page(self, request: Request) -> Response:
         """GET /admin: the status page."""
@@ -70,9 +71,9 @@ class Overview:
         everything = self._everything(visit) if visit.viewer.sees_all else {}
         intake = limits.of(visit.database)
         running = _in_state(visit, State.RUNNING)
-        found = outlooks(visit.database, now=visit.now)
-        queued = sorted((number for number in found), key=lambda number: found[number].position)
         usual = usual_times(visit.database)
+        found = outlooks(visit.database, now=visit.now, allowed=self._allowed)
+        queued = sorted((number for number in found), key=lambda number: found[number].position)
         return visit.page(
             "status.html",
             intake=intake,
@@ -114,7 +115,11 @@ class Overview:
     def _known(self, visit: Visit, newest: Worker | None) -> Known:
         db, intake = visit.database, limits.of(visit.database)
         broken = Repo.select().where(Repo.file_problem != "").order_by(Repo.name).limit(MOST_TROUBLES)
-        untold = Thread.select(Thread, Repo).join(Repo).where(Thread.desk_failures > 0)
+        untold = (
+            Thread.select(Thread, Repo)
+            .join(Repo)
+            .where((Thread.desk_wanted > Thread.desk_seen) & (Thread.desk_failures > 0))
+        )
         return Known(
             settings=self._settings,
             problems=self._health.problems(),
@@ -142,7 +147,7 @@ def _queued(visit: Visit, numbers: Sequence[int]) -> list[Job]:
 
 def _state_counts(visit: Visit) -> dict[str, int]:
     if visit.viewer.sees_all:
-        return store.count_by(visit.database, Job.state)
+        return store.count_states(visit.database)
     query = visit.sight.jobs(Job.select(Job.state, fn.COUNT(Job.id))).group_by(Job.state)
     return {str(state): int(count) for state, count in query.tuples().execute(visit.database)}
 
