@@ -45,7 +45,7 @@ def brief(wiring: Wiring, errand: Errand, terms: Terms, mirror: Path, *, known: 
     turn = _turn(asks, known=known)
     issue = forge.gitea.issue(thread.repo.name, thread.issue)
     until = max((ask.said_at for ask in asks), default=wiring.clock())
-    since = thread.told_until if turn is Turn.FOLLOW_UP else 0
+    since = 0 if turn is Turn.FIRST else thread.told_until
     heard = Heard() if turn is Turn.RESUME else hear(wiring, forge, thread, asks, since)
     files = [*_issues_files(issue, turn), *(file for remark in heard.remarks for file in remark.files)]
     attached = fetch(forge, files, until)
@@ -103,5 +103,7 @@ def _repair(job: Job) -> Repair | None:
 def _turn(asks: Sequence[Ask], *, known: bool) -> Turn:
     if not known:
         return Turn.FIRST
-    told = bool(asks) and all(ask.told_run is not None for ask in asks)
-    return Turn.RESUME if told else Turn.FOLLOW_UP
+    told = [ask for ask in asks if ask.told_run is not None]
+    if not told:
+        return Turn.FOLLOW_UP
+    return Turn.RESUME if len(told) == len(asks) else Turn.ADDED

@@ -36,6 +36,8 @@ class Turn(StrEnum):
     """The session knows the issue: only what is new."""
     RESUME = "resume"
     """The same run, broken off: the session has even the ask."""
+    ADDED = "added"
+    """The same run, broken off, and more has been asked since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class PromptRequest:
     """All that a prompt is made from.
 
     `comments` are those of people who may write, oldest first: all of them for a first turn, those since the last
-    one for a follow-up. `asks` are what the job was made of, in order. `nonce` is random, and new for each prompt.
+    one for a later turn. `asks` are what the job was made of, in order. `nonce` is random, and new for each prompt.
     `own` are the instructions of a recipe of the repository's own, `temp_dir` is the agent's KUGETSU_TEMP_DIR.
     `check` is the command that will be run on the work, `repair` is there when it failed and the agent does not know.
     `files` are attached texts by name, `images` the names of attached images, which the agent is given beside the
@@ -110,6 +112,8 @@ def render(request: PromptRequest) -> str:
             parts = [_news(request), *_said(request)]
         case Turn.RESUME:
             parts = [] if request.repair else [_broken_off()]
+        case Turn.ADDED:
+            parts = [_news(request), *_unfinished(request), *_said(request)]
         case _:
             assert_never(request.turn)
     return "\n\n".join([*parts, *_check(request), ending(request.recipe, request.temp_dir)]) + "\n"
@@ -150,6 +154,20 @@ def _broken_off() -> str:
     return """\
 You were interrupted from outside while you worked on this task; it was not your mistake. Your files are as you left
 them, but processes that you had started are gone. Look at what is there, and continue where you stopped."""
+
+
+def _unfinished(request: PromptRequest) -> Iterator[str]:
+    """What the session had been asked and has not finished: the asks stand below, but one without a word means what the
+    issue says.
+    """
+    if not request.repair:
+        yield """\
+You were interrupted from outside while you worked on this task, and more has been asked since. Your files are as you
+left them, but processes that you had started are gone. Look at what is there, finish what you were doing, and do what
+is new: all that you are asked stands below."""
+    if any(not said.text.strip() for said in request.asks):
+        yield "What the issue asks for is part of it:"
+        yield _issue(request)
 
 
 def _check(request: PromptRequest) -> Iterator[str]:

@@ -221,7 +221,8 @@ def load(environ: Mapping[str, str]) -> Settings:
 def allowed_by_name(patterns: Sequence[str]) -> list[str]:
     """The repositories that `patterns` name as they are, and that may be worked on."""
     plain = [pattern for pattern in patterns if not pattern.startswith("!") and not set(pattern) & set("*?[")]
-    return [name for name in plain if repo_allowed(patterns, name)]
+    real = [name for name in plain if not set(name.split("/")) & {".", ".."}]
+    return [name for name in real if repo_allowed(patterns, name)]
 
 
 def _plain_settings() -> tuple[str, ...]:

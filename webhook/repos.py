@@ -52,7 +52,8 @@ class Repos:
 
     def _list(self, visit: Visit) -> Response:
         settings = self._settings
-        rows = [row for row in hooks.repos(visit.database) if visit.viewer.may_see(row.server, row.place)]
+        known = [row for row in hooks.repos(visit.database) if row.server in settings.servers]
+        rows = [row for row in known if visit.viewer.may_see(row.server, row.place)]
         if visit.page_wanted:
             return self._page(visit, rows)
         return JSONResponse(

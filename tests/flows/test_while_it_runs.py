@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from models.tables import Job
 from tests.flows.conftest import MakeWorld
 from tests.world import READER, WRITER, World
 
@@ -106,6 +107,22 @@ def test_retry_goes_on_where_a_failed_job_stopped(make_world: MakeWorld) -> None
     world.comment(issue, "/kugetsu retry\nstub: append app.py whole")
     world.wait_for_result(issue, 2)
     assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "halfwhole"
+
+
+def test_what_is_asked_while_a_broken_off_job_waits_replaces_nothing(world: World) -> None:
+    issue = world.issue("Start", "stub: once fail 429 slow down\nstub: write one.txt one")
+    world.label(issue, "kugetsu/code")
+    world.wait_until(lambda: [job for job in world.jobs() if job.not_before], "the job to wait for its second attempt")
+    world.wait_for_reaction(world.comment(issue, "/kugetsu and this\nstub: write two.txt two"), "eyes")
+    with world.database() as db:
+        Job.update(not_before=0.0).execute(db)
+    world.wait_for_result(issue)
+    assert len(world.jobs()) == 1
+    assert len({run.session for run in world.agent_runs()}) == 1
+    assert [world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", f"{n}.txt") for n in ("one", "two")] == [
+        "one",
+        "two",
+    ]
 
 
 def test_a_misspelt_command_gets_a_question_and_no_agent(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 from jobs.hooks import EVENTS, Ours, Wanted, judge, mark_of
 from models import hooks
 from models.hooks import HookState
+from models.settings import allowed_by_name
 from models.wire import Hook, HookTarget
 from tests.unit.website import settings_for
 
@@ -72,6 +73,14 @@ def test_an_address_that_on_giteas_machine_is_another_is_known(
     why = hooks.why_unreachable(settings, settings.servers["gitea"])
     assert (why == "") == reachable
     assert reachable or "set KUGETSU_PUBLIC_URL" in why
+
+
+def test_the_settings_may_name_a_repository_as_it_is() -> None:
+    assert allowed_by_name(["acme/*", "acme/widgets", "other/app", "!other/app", "odd/.", "*"]) == [
+        "acme/widgets",
+        "other/app",
+    ]
+    assert allowed_by_name(["acme/widgets", "!acme/*"]) == []
 
 
 @pytest.mark.parametrize(

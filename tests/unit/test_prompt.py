@@ -84,6 +84,24 @@ def test_a_resumed_run_is_told_to_continue_and_nothing_else() -> None:
     assert not [text for text in ("IndexError", "Windows", "Keep it small", NONCE) if text in prompt]
 
 
+def test_a_run_that_was_broken_off_and_asked_for_more_is_told_of_both() -> None:
+    asks = [Said("alice", "", THEN), Said("bob", "Then that.", THEN)]
+    prompt = render(dataclasses.replace(FIRST, turn=Turn.ADDED, asks=asks))
+    texts = (
+        "goes on",
+        "finish what you were doing",
+        "What the issue asks for",
+        "IndexError",
+        "Only on Windows.",
+        "that.",
+    )
+    assert [text for text in texts if text not in prompt] == []
+
+
+def test_asks_that_say_all_themselves_do_not_bring_the_issue_back() -> None:
+    assert "IndexError" not in render(dataclasses.replace(FIRST, turn=Turn.ADDED))
+
+
 RED = Repair("make test", "exit 2", "E   assert 1 == 2", last=False)
 
 
