@@ -15,7 +15,8 @@ LIMIT = 240.0
 def taken_in_turn(world: World) -> list[int]:
     """The jobs as they were taken. Not by `started_at`, which two threads may read before either has the lock."""
     with world.database() as database:
-        taken = Move.select(Move.job).where(Move.target == State.RUNNING).order_by(Move.id)
+        claims = (Move.source == State.QUEUED) & (Move.target == State.RUNNING)
+        taken = Move.select(Move.job).where(claims).order_by(Move.id)
         return [int(move.job_id) for move in taken.execute(database)]
 
 
