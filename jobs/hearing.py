@@ -9,7 +9,7 @@ from datetime import datetime
 from jobs import repofile
 from jobs.frozen import Past
 from jobs.gitea import Allowed
-from jobs.linenotes import review_text
+from jobs.linenotes import answers, own_notes, review_text
 from jobs.pulls import numbers_of, pull_of
 from jobs.reviewers import SAID
 from jobs.servers import Forge
@@ -101,13 +101,18 @@ class _Lazily:
 
 
 def _reviews(forge: Forge, thread: Thread, is_new: Callable[[int, User, datetime], bool]) -> Iterator[Remark]:
-    """The reviews of the thread's pull request, each with its comments on lines."""
+    """The reviews of the thread's pull request, each with its comments on lines, and what others answered there."""
     repo, pull = thread.repo.name, pull_of(thread)
     for review in forge.gitea.reviews(repo, pull) if pull is not None else ():
         number, user = review.comment_id, review.user
-        if number is not None and user is not None and review.state in SAID and is_new(number, user, review.said_at):
-            text = review_text(review.body, forge.gitea.review_comments(repo, pull or 0, review.id))
-            yield Remark(number, user, review.said_at, text)
+        if number is None or user is None or review.state not in SAID:
+            continue
+        notes = forge.gitea.review_comments(repo, pull or 0, review.id) if review.comments_count else []
+        if is_new(number, user, review.said_at):
+            yield Remark(number, user, review.said_at, review_text(review.body, own_notes(review, notes)))
+        for note in answers(review, notes):
+            if note.user is not None and note.created_at is not None and is_new(note.id, note.user, note.created_at):
+                yield Remark(note.id, note.user, note.created_at, review_text("", [note]))
 
 
 def _ask_comments(wiring: Wiring, thread: Thread) -> set[int]:

@@ -7,18 +7,22 @@ from typing import Final
 
 from jobs.markdown import code_spans, definitions, inside
 from jobs.redact import cut
+from jobs.unseen import label_of, seen
 
 MOST_NAME: Final = 200
 """Characters of a path, a branch or a file's name."""
 
 
 def visible(text: str) -> str:
-    """What a person reading the rendered Markdown sees of `text`: no hidden characters, no HTML comments.
+    """What a person reading the rendered Markdown sees of `text`: no hidden characters, no HTML comments, no titles
+    of links, no texts of images. Addresses stay.
 
-    Code keeps its comments, since they are shown there. Line ends become line feeds.
+    Code keeps all that, since it is shown there. Line ends become line feeds.
     """
     text = _without_comments(unhidden(text))
-    return (_without_definitions(text) if "]:" in text else text).strip("\n")
+    found = definitions(text) if "]:" in text else []
+    text = seen(text, {label_of(label): address for _, _, label, address in reversed(found)})
+    return (_without_definitions(text) if found else text).strip("\n")
 
 
 def unhidden(text: str) -> str:
@@ -49,10 +53,11 @@ _OPENING = re.compile(r"(?P<line>^ {0,3})?<!--", re.MULTILINE)
 
 def _without_definitions(text: str) -> str:
     """A link definition ("[//]: # (text)") is shown nowhere. One that something refers to keeps its address."""
-    lines = text.split("\n")
-    folded = text.casefold()
-    for first, last, label, address in reversed(definitions(text)):
-        used = folded.count(f"[{label.casefold()}]") > 1
+    lines, found = text.split("\n"), definitions(text)
+    defined = {line for first, last, _, _ in found for line in range(first, last)}
+    folded = "\n".join(line for number, line in enumerate(lines) if number not in defined).casefold()
+    for first, last, label, address in reversed(found):
+        used = f"[{label.casefold()}]" in folded
         lines[first:last] = [f"[{label}]: {address}"] if used else []
     return "\n".join(lines)
 

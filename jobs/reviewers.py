@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from jobs.gitea import Allowed
-from jobs.linenotes import review_text
+from jobs.linenotes import own_notes, review_text
 from jobs.pulls import pull_of
 from jobs.servers import Forge
 from jobs.wiring import Wiring
@@ -63,18 +63,12 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
 def _heard(wiring: Wiring, forge: Forge, thread: Thread, review: Review) -> Heard:
     assert review.user is not None  # noqa: S101 - for the type checker
     repo, login = thread.repo.name, review.user.login
-    notes = _own(review, forge.gitea.review_comments(repo, pull_of(thread) or 0, review.id))
+    notes = own_notes(review, forge.gitea.review_comments(repo, pull_of(thread) or 0, review.id))
     heard = Heard(review, Person(review.user.id, login), notes, forge.bot.login, asks_changes=False)
     if review.state != REQUESTS_CHANGES or thread.is_pull:
         return heard
     may = login.lower() in wiring.settings.allow_users or isinstance(forge.gitea.may_write(repo, login), Allowed)
     return replace(heard, asks_changes=may)
-
-
-def _own(review: Review, notes: Sequence[ReviewComment]) -> list[ReviewComment]:
-    """Without what others answered below them: Gitea lists those with the review, but they are not the reviewer's."""
-    author = review.user.id if review.user is not None else None
-    return [note for note in notes if note.user is None or note.user.id == author]
 
 
 def _hear(wiring: Wiring, thread: Thread, number: int, heard: Heard) -> None:

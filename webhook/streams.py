@@ -152,6 +152,7 @@ class Streams:
 
     async def _changed(self, request: Request) -> AsyncIterator[str]:
         known, spoken = await run_in_threadpool(self._fingerprint), time.monotonic()
+        yield _event("changed", "something may have, since the page was made")
         async for _ in self._goes_on(request):
             found = await run_in_threadpool(self._fingerprint)
             if found != known:

@@ -139,6 +139,20 @@ HIDDEN = {
     "an empty link": f"Mend it.\n\n[//]: # (\n{EVIL})\n",
     "the label of a link": f"Mend it.\n\n[{EVIL}]: #\n",
     "the title of a link": f"Mend [it].\n\n[it]: http://a.example '\n{EVIL}'\n",
+    "the same label twice": f"Mend it.\n\n[{EVIL}]: #\n[{EVIL}]: #\n",
+    "the label that a link names": f"[Mend it.][{EVIL}]\n\n[{EVIL}]: http://a.example\n",
+    "the label that an image is": f"Mend it. ![{EVIL}]\n\n[{EVIL}]: http://a.example\n",
+    "the title beside a link": f"[Mend it.](http://a.example '\n{EVIL}')\n",
+    "a title in a quotation": f'> [Mend it.](<a (b> \n> "{EVIL}")\n',
+    "a title behind deep brackets": f"[Mend it.](a(b(c(d(e)))) ({EVIL}))\n",
+    "the text of an image": f"Mend it. ![a [b] {EVIL}](http://a.example/a.png)\n",
+    "the text of an image with code": f"Mend it. ![`]\n` {EVIL}](http://a.example/a.png)\n",
+    "the text of a tag": f'Mend it. <img alt="\n{EVIL}\n" src="http://a.example/a.png">\n',
+    "the words of a tag": f"Mend it. <b {EVIL}>",
+    "the words of a block": f'<div "\n{EVIL}\n">Mend it.</div>',
+    "an element that is not shown": f"Mend it.\n\n<style>\n{EVIL}\n</style>\n",
+    "an element without an end": f"Mend it.\n\n<script>\n{EVIL}\n",
+    "an instruction": f"Mend it. <?\n{EVIL}\n?>",
     "tag characters": "Mend it." + "".join(chr(0xE0000 + ord(sign)) for sign in EVIL),
     "variation selectors": "Mend it.😀" + "".join(chr(0xE0100 + ord(sign)) for sign in EVIL),
     "zero width": "Mend it." + "\u200b".join(EVIL),
@@ -165,9 +179,24 @@ def test_a_hidden_order_would_be_obeyed(world: World, monkeypatch: pytest.Monkey
     assert is_done(world)
 
 
+SHOWN = [
+    'See [the page](http://a.example/x_(y)) "as quoted") and ![](http://a.example/a.png).',
+    "A list<int> and a map<str, int>, if a < b and c > d: a[i](x) and ![no image], [this] too.",
+    f"`![{EVIL}](a.png)` and\n\n    <b title='{EVIL}'>\n\n```\n[a](b \"{EVIL}\")\n```",
+    "[it] is here\n\n[it]: http://a.example",
+    "<details><summary>More</summary>\n\ntext\n</details>",
+]
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_what_is_shown_stays(text: str) -> None:
+    assert quoting.visible(text) == text
+
+
 @pytest.mark.parametrize("way", HIDDEN)
 def test_hidden_words(way: str) -> None:
     shown = quoting.visible(HIDDEN[way])
+    assert "Mend" in shown
     assert EVIL not in shown.replace("\u200b", "") or way == "zero width"
     assert not any(ord(sign) >= 0xE0000 or sign == "\u200b" for sign in shown)
 

@@ -17,7 +17,7 @@ from tests.fakes.gitea.server import ROUTES
 
 REPO = "acme/widgets"
 R = f"/repos/{REPO}"
-ADMIN_SCOPES = ("write:issue", "write:repository", "read:user", "write:organization")
+ADMIN_SCOPES = ("write:issue", "write:repository", "read:user", "write:organization", "write:admin")
 DIALECTS: Sequence[tuple[Flavour, str]] = (
     ("gitea", "1.22.6"),
     ("gitea", "1.24.7"),
@@ -50,7 +50,7 @@ def call(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     dialect = Dialect(flavour, version)
     checkers = [checker for checker in load_checkers() if checker.suits(dialect)]
     with FakeGitea(tmp_path, flavour=flavour, version=version, on_exchange=every(checkers)) as gitea:
-        gitea.user("root")
+        gitea.user("root", is_admin=True)
         gitea.org("acme", owners=("root",))
         gitea.repo(REPO, files={"app.py": "print(1)\n", "docs/a.md": "a\n"}, collaborators={"ada": "write"})
         driver = Driver(gitea)
@@ -70,7 +70,7 @@ def drive_people(call: Driver) -> None:
     call("GET", "/orgs/acme/repos")
     call("GET", "/orgs/acme/labels")
     call("GET", "/repos/search", params={"q": "widgets"})
-    call("GET", R)
+    call("GET", f"/repositories/{call('GET', R)['id']}")
     call("GET", f"{R}/collaborators")
     call("GET", f"{R}/collaborators/ada", 204)
     call("GET", f"{R}/collaborators/root", 404)
@@ -233,6 +233,7 @@ def test_every_route_speaks_as_its_version_is_described(call: Driver) -> None:
     drive_pulls(call)
     drive_hooks(call, R)
     drive_hooks(call, "/orgs/acme")
+    drive_hooks(call, "/admin")
     call.gitea.settle()
     assert untouched(call) == []
 

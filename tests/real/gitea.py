@@ -143,6 +143,17 @@ class RealGitea(RealSetting):
         made = seat.api("POST", path, {"event": state, "body": body, "comments": rows})
         return review_of(made, seat.api("GET", f"{path}/{made['id']}/comments") or [])
 
+    def reply(self, repo: str, n: Number, to: Entry, text: str, by: str) -> Entry:
+        """Answers below an inline remark with the form on the page, which is all that versions before 1.27 have."""
+        path = f"/repos/{repo}/pulls/{_number(n)}/reviews"
+        review = next(each for each in self.reviews_of(repo, _number(n)) if to.id in {c.id for c in each.comments})
+        place = {"path": str(to.details["path"]), "line": str(to.details["new_position"]), "side": "proposed"}
+        form = {"origin": "timeline", "content": text, "reply": str(review.id), "single_review": "true", **place}
+        seat = self.server.seat(by)
+        seat.submit(f"/{repo}/pulls/{_number(n)}/files/reviews/comments", **form)
+        found = review_of(seat.api("GET", f"{path}/{review.id}"), seat.api("GET", f"{path}/{review.id}/comments"))
+        return max(found.comments, key=lambda entry: entry.id)
+
     def redeliver(self, delivery: Delivery) -> Delivery:
         """The button under Recent Deliveries: the same text with a UUID of its own."""
         before = {item.id for item in self.deliveries}

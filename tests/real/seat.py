@@ -57,7 +57,7 @@ class Seat:
             yield from items
             page += 1
 
-    def submit(self, path: str, **form: str) -> httpx.Response:
+    def submit(self, path: str, /, **form: str) -> httpx.Response:
         """Sends a form of the web pages, after logging in where need be; redirects are not followed."""
         self._log_in()
         return self._post(path, form)

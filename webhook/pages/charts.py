@@ -25,6 +25,9 @@ DAYS = 14
 QUARTERS = 96
 """Quarters of an hour of the chart of slots: a day."""
 MOST_REPOS = 12
+LEAST = 4.0
+"""Jobs, or agents, to which the scale reaches at least."""
+
 LOOKS = {"completed": "good", "failed": "bad", "cancelled": "off", "expired": "waits", "refused": "busy"}
 """Five looks for five outcomes: in a chart no word stands beside each."""
 _DAY, _QUARTER = 86400.0, 900.0
@@ -60,7 +63,7 @@ def _by_day(visit: Visit) -> Chart:
     bars = [Bar(_date(day), _outcomes(visit, day)) for day in days]
     kinds = [Kind(str(outcome), LOOKS[str(outcome)]) for outcome in Outcome]
     says = f"The last {DAYS} days, as far as jobs are still kept."
-    return draw("by-day", "Jobs by day", says, kinds, bars, written=_whole, empty=_AT_FIRST)
+    return draw("by-day", "Jobs by day", says, kinds, bars, written=_whole, least=LEAST, empty=_AT_FIRST)
 
 
 def _outcomes(visit: Visit, day: float) -> tuple[float, ...]:
@@ -87,7 +90,7 @@ def _times(spread: Spread, figures: tally.Figures, name: str, title: str, says: 
         counts[bound] = counts.get(bound, 0.0) + count
     bars = [Bar(f"≤ {lasting(bound)}", (counts.get(f"{bound:g}", 0.0),)) for bound in spread.bounds]
     bars.append(Bar("longer", (counts.get("+Inf", 0.0),)))
-    return draw(name, title, says, [Kind("jobs", "busy")], bars, written=_whole, empty=_AT_FIRST)
+    return draw(name, title, says, [Kind("jobs", "busy")], bars, written=_whole, least=LEAST, empty=_AT_FIRST)
 
 
 def _slots(visit: Visit) -> Chart:
@@ -107,6 +110,7 @@ def _slots(visit: Visit) -> Chart:
         kinds,
         bars,
         written=_whole,
+        least=LEAST,
         limit=limit,
         empty="No agent has run in the last day.",
     )

@@ -12,6 +12,8 @@ _LINES = 4
 _GAP = 0.25
 """Of a bar's own width, between it and the next."""
 _MOST_NAMES = 8
+_WIDEST = 96.0
+"""Of a bar with its gap: few bars stand on the left instead of filling all."""
 
 
 class Kind(NamedTuple):
@@ -72,18 +74,19 @@ def draw(
     written: Callable[[float], str],
     empty: str,
     limit: float | None = None,
+    least: float = 0.0,
 ) -> Chart:
     """Lay a chart out. `written` writes a value; `limit` is a value to be drawn as a line; `empty` is said instead of
-    a chart without a single value.
+    a chart without a single value. The scale reaches at least to `least`: 4 for what has no halves.
     """
     highest = max((sum(bar.values) for bar in bars), default=0.0)
-    scale = _round_up(max(highest, limit or 0.0))
+    scale = _round_up(max(highest, limit or 0.0, least))
     inner = HEIGHT - TOP - BOTTOM
 
     def height(value: float) -> float:
         return round(inner * value / scale, 2)
 
-    wide = (WIDTH - LEFT - RIGHT) / max(1, len(bars))
+    wide = min(_WIDEST, (WIDTH - LEFT - RIGHT) / max(1, len(bars)))
     rects: list[Rect] = []
     for number, bar in enumerate(bars):
         y = float(HEIGHT - BOTTOM)

@@ -7,7 +7,7 @@ from tests.fakes.gitea import pulls
 from tests.fakes.gitea.api import NO_CONTENT, Answer, ApiError, Call, Route, missing
 from tests.fakes.gitea.api_issues import find_entry
 from tests.fakes.gitea.api_pulls import P, parts
-from tests.fakes.gitea.state import Entry, Review, User
+from tests.fakes.gitea.state import Review, User
 
 EVENTS = {"": "PENDING", "PENDING": "PENDING", "COMMENT": "COMMENT"}
 EVENTS |= {"APPROVED": "APPROVED", "REQUEST_CHANGES": "REQUEST_CHANGES"}
@@ -88,16 +88,11 @@ def reply(call: Call) -> Answer:
     """Answers an inline comment (Gitea 1.27 and later)."""
     user, text = call.writing(), call.text("body")
     _, entry = find_entry(call)
-    review = _holding(call, entry)
+    review = pulls.holding(call.pull, entry.id)
+    if review is None:
+        raise missing()
     made = pulls.reply(call.forge, call.pull, review, user, to=entry, text=text)
     return Answer(201, call.forge.shapes.review_comment(call.pull, review, made))
-
-
-def _holding(call: Call, entry: Entry) -> Review:
-    for review in parts(call.pull).reviews:
-        if entry in review.comments:
-            return review
-    raise missing()
 
 
 ROUTES = (

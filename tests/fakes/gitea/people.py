@@ -126,6 +126,15 @@ class PersonVerbs(PlaceVerbs):
             issue, doer = self._at(repo, n, by, "read")
             return pulls.review(self.forge, issue, doer, state, body=body, remarks=remarks)
 
+    def reply(self, repo: str, n: Number, to: Entry, text: str, by: str) -> Entry:
+        """Answers below an inline remark, as any reader may on the page of the pull request."""
+        with self.forge.state.lock:
+            issue, doer = self._at(repo, n, by, "read")
+            review = pulls.holding(issue, to.id)
+            if review is None:
+                raise NotThere(f"no review of #{issue.number} has the comment {to.id}")
+            return pulls.reply(self.forge, issue, review, doer, to=to, text=text)
+
     def _by(self, login: str) -> User:
         return self.forge.state.user(login)
 

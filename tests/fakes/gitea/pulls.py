@@ -180,6 +180,12 @@ def reply(forge: Forge, issue: Issue, review_: Review, doer: User, *, to: Entry,
     return entry
 
 
+def holding(issue: Issue, comment: int) -> Review | None:
+    """The review whose lines that comment stands on, be it the reviewer's or an answer."""
+    reviews = _pull(issue).reviews
+    return next((review for review in reviews if comment in {entry.id for entry in review.comments}), None)
+
+
 def _remark(forge: Forge, doer: User, remark: Remark) -> Entry:
     now = forge.state.now()
     entry = Entry(forge.state.next_id("comment"), "code", doer, remark.body, now, now)
