@@ -183,7 +183,8 @@ def test_a_token_that_is_no_good_is_named_and_nothing_fails(make_world: MakeWorl
 def test_a_report_that_breaks_off_before_its_last_step_is_finished_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    move, broken = ledger.move, []
+    move = ledger.move
+    broken: list[int] = []
 
     def break_off_once(db: Database, job_id: int, source: State, target: State, **more: Any) -> bool:
         if target is State.DONE and not broken:
