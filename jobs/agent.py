@@ -252,12 +252,17 @@ def follow(
 
 
 def version(program: Program, sandbox: Sandbox, scratch: Path | None = None) -> str:
-    """What the agent program calls itself, such as `opencode 1.18.33`; empty when it does not say.
+    """What the agent program calls itself, such as `opencode 1.18.33`; empty when it does not say, and when `scratch`
+    is gone: a worker that stops takes its folder away.
 
     Starts it, in a sandbox and a place of its own below `scratch` (None: where the system has its temporary files),
     which takes about a second.
     """
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+    try:
+        made = tempfile.TemporaryDirectory(dir=scratch)
+    except FileNotFoundError:
+        return ""
+    with made as folder:
         place, argv = Place.at(Path(folder).resolve()), [*program.argv, "--version"]
         try:
             ended = sandbox.run_inside(place, None, argv, _VERSION_SECONDS, read_only=program.needs)

@@ -159,6 +159,7 @@ class World:
         gitea.repo(REPO, files=FILES, collaborators={WRITER: "write", READER: "read", BOT: "admin"})
         self.token = gitea.token_for(BOT)
         self.home = root / "kugetsu"
+        self.worker_is_apart = False
         given = {
             "HOME": str(self.home),
             "GITEA_URL": gitea.url,
@@ -179,7 +180,7 @@ class World:
         self._threads = set(threading.enumerate())
         self._children = set(processes.descendants(os.getpid()))
         self.halves.start_web()
-        self.halves.start_worker()
+        (self.halves.start_worker_process if self.worker_is_apart else self.halves.start_worker)()
         self.gitea.hook(self.repo, f"{self.halves.url}/webhook", SECRET)
         return self
 

@@ -255,3 +255,16 @@ def test_the_branch_under_work_guides_nobody(world: World) -> None:
     world.wait_for_result(issue, 2)
     guides = [path.read_text() for path in sorted((world.home / "jobs").glob("*/run-1/AGENTS.md"))]
     assert guides == ["Be brief.\n"] * 2
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_repository_s_own_configuration_counts_where_its_default_branch_allows_it(
+    world: World, allowed: bool
+) -> None:
+    says = f"allow_agent_config = {str(allowed).lower()}\n"
+    world.gitea.push(world.repo, "main", {".kugetsu.toml": says, ".opencode/command/ours.md": "ours\n"}, WRITER)
+    pull = world.pull({".kugetsu.toml": "allow_agent_config = true\n", ".opencode/command/evil.md": "evil\n"})
+    world.comment(pull, "/kugetsu do it")
+    world.wait_for_result(pull)
+    given = {path.name for path in (world.home / "jobs").glob("*/run-1/own-config/command/*")}
+    assert given == ({"ours.md"} if allowed else set())

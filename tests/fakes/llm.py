@@ -128,6 +128,8 @@ def opencode_config(base_url: str) -> Mapping[str, Json]:
     model: Mapping[str, Json] = {
         "name": "Scripted",
         "tool_call": True,
+        "attachment": True,
+        "modalities": {"input": ["text", "image"], "output": ["text"]},
         "limit": {"context": 128_000, "output": 4096},
         "cost": {"input": 1, "output": 2},
     }

@@ -74,6 +74,8 @@ class Request:
     tools: list[str]
     authorization: str
     began: float
+    images: list[str]
+    """Addresses of the images in the last user message, as a rule `data:` with all of it."""
     ended: float | None = None
     status: int = 0
 
@@ -97,6 +99,7 @@ def read(body: Mapping[str, Json], authorization: str) -> Request:
         tools=[str(function["name"]) for function in _objects(functions)],
         authorization=authorization,
         began=time.time(),
+        images=[url for message in messages[last:] if message["role"] == "user" for url in _images(message)],
     )
 
 
@@ -109,6 +112,12 @@ def _text(content: Json) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(str(part.get("text", "")) for part in _objects(content))
+
+
+def _images(message: Mapping[str, Json]) -> Iterator[str]:
+    for part in _objects(message.get("content")):
+        if isinstance(image := part.get("image_url"), Mapping):
+            yield str(image["url"])
 
 
 def chunks(request: Request, answer: Turn) -> Iterator[Json]:

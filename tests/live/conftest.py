@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +69,19 @@ class Live:
         argv = ["git", "-c", "safe.directory=*", "-C", str(folder or self.place.tree), *words]
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
-    def start(self, prompt: str = "Do it.", *, session: str | None = None, limits: Limits = PATIENT) -> RunSpec:
+    def start(
+        self,
+        prompt: str = "Do it.",
+        *,
+        session: str | None = None,
+        limits: Limits = PATIENT,
+        images: Mapping[str, bytes] | None = None,
+        own_config: Mapping[str, bytes] | None = None,
+    ) -> RunSpec:
+        """`images` go with the prompt, by the names of files; `own_config` is the repository's, where it is allowed."""
         self._runs += 1
         run_dir = self.root / f"jobs/1/run-{self._runs}"
+        shown = tuple(str(run_dir / name) for name in images or ())
         given = Surroundings(
             place=self.place,
             run_dir=run_dir,
@@ -81,9 +91,10 @@ class Live:
             config=json.dumps(self.config),
             models=self.root / "models.json",
             guide=GUIDE,
+            own_config=own_config or {},
         )
         spec = RunSpec(
-            argv=Invocation(self.program, session=session, title="An issue").argv(),
+            argv=Invocation(self.program, session=session, title="An issue", images=shown).argv(),
             env=opencode.environment(given, self.program),
             prompt=prompt,
             place=self.place,
@@ -91,7 +102,7 @@ class Live:
             lock=self.lock,
             run_dir=run_dir,
             limits=limits,
-            files=opencode.files(given),
+            files={**opencode.files(given), **(images or {})},
             read_only=opencode.read_only(given, self.program),
             hide=[self.root],
         )

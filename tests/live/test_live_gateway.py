@@ -27,12 +27,21 @@ def fake(tmp_path: Path) -> Iterator[FakeGitea]:
         yield gitea
 
 
-def started(tmp_path: Path, fake: FakeGitea, config: object, **settings: str) -> World:
+def started(
+    tmp_path: Path, fake: FakeGitea, config: object, *, models: str = "", is_apart: bool = False, **settings: str
+) -> World:
+    """A world with the real opencode. `models` is its catalogue, where it is not to be opencode's own, which takes it
+    seconds to read; `is_apart`: the worker is a process of its own.
+    """
     program = opencode.find("opencode", path=os.environ["PATH"])
     home = tmp_path / "kugetsu"
     home.mkdir()
     (home / "opencode.json").write_text(json.dumps(config))
-    return World(tmp_path, fake, AGENT_COMMAND=program.argv[0], **settings)
+    if models:
+        (home / "models.json").write_text(models)
+    world = World(tmp_path, fake, AGENT_COMMAND=program.argv[0], **settings)
+    world.worker_is_apart = is_apart
+    return world
 
 
 SEARCH = (
@@ -43,11 +52,8 @@ SEARCH = (
 
 
 def test_a_worker_that_is_killed_costs_no_answer_and_the_agent_finds_no_key(tmp_path: Path, fake: FakeGitea) -> None:
-    with FakeLLM() as llm, started(tmp_path, fake, opencode_config(llm.base_url)) as world:
-        (world.home / "models.json").write_text("{}")
+    with FakeLLM() as llm, started(tmp_path, fake, opencode_config(llm.base_url), models="{}", is_apart=True) as world:
         llm.play(turn("I look for keys.", bash(SEARCH)), turn("I write.", bash("echo hi > a.txt")), turn("Done."))
-        world.halves.stop_worker()
-        world.halves.start_worker_process()
         issue = world.issue("Write a.txt")
         with llm.held() as hold:
             world.label(issue, "kugetsu/code")
@@ -74,8 +80,8 @@ def test_anthropic_by_a_variable(tmp_path: Path, fake: FakeGitea) -> None:
     key = "sk-ant-real-0123456789"
     with FakeProvider() as provider:
         config = {"provider": {"anthropic": {"options": {"baseURL": f"{provider.url}/v1"}}}}
-        settings = {"MODEL": "anthropic/claude-sonnet-4-5", "AGENT_ENV": "ANTHROPIC_API_KEY"}
-        world = started(tmp_path, fake, config, **settings)
+        model = "anthropic/claude-sonnet-4-5"
+        world = started(tmp_path, fake, config, MODEL=model, AGENT_ENV="ANTHROPIC_API_KEY")
         world.halves._environ = {**world.halves._environ, "ANTHROPIC_API_KEY": key}
         provider.answer(messages("Nothing", " to do.", usage={"input_tokens": 1000}, out=50, model="claude-sonnet-4-5"))
         with world:

@@ -268,6 +268,7 @@ def test_the_program_tells_its_version(here: World) -> None:
     program = Program("stub", (stub.COMMAND,), (Path(stub.COMMAND),))
     assert agent.version(program, here.box, here.place.root) == "stub 1.0"
     assert agent.version(Program("none", ("/nowhere/at/all",)), here.box, here.place.root) == ""
+    assert agent.version(program, here.box, here.place.root / "gone") == ""
 
 
 def test_the_files_of_a_run_can_be_read_and_not_written_in_the_sandbox(boxed: World) -> None:

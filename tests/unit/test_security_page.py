@@ -89,6 +89,9 @@ ROWS = {
     "AGENTS.md": [
         "test_the_branch_under_work_guides_nobody",
         "test_the_prelude_takes_a_repositorys_agent_files_away_and_git_does_not_mind",
+        "test_the_repository_s_own_configuration_counts_where_its_default_branch_allows_it",
+        "test_images_reach_the_model_and_nothing_of_the_branch_under_work_runs",
+        "test_the_same_plugin_runs_where_nothing_takes_it_away",
     ],
     "changes a workflow": [
         "test_orders_to_a_server_that_builds",
