@@ -18,7 +18,7 @@ from jobs.prompt import IssueText, PromptRequest, Recipe, Repair, Said, Turn, re
 from jobs.pull_context import context
 from jobs.pull_values import PullContext
 from jobs.wiring import Wiring
-from models import ledger
+from models import ledger, turns
 from models.tables import Ask, Job
 from models.wire import Attachment, Issue
 
@@ -42,7 +42,7 @@ def brief(wiring: Wiring, errand: Errand, terms: Terms, mirror: Path, *, known: 
     """What to tell the agent. `known`: its session knows this issue from an earlier run. Raises `GiteaError`."""
     forge, thread, job = errand.forge, errand.thread, errand.job
     asks = ledger.asks_of(wiring.db, job.id)
-    turn = _turn(asks, known=known)
+    turn = _turn(asks, known=known, overtaken=turns.overtaken(wiring.db, job))
     issue = forge.gitea.issue(thread.repo.name, thread.issue)
     until = max((ask.said_at for ask in asks), default=wiring.clock())
     since = 0 if turn is Turn.FIRST else thread.told_until
@@ -100,10 +100,11 @@ def _repair(job: Job) -> Repair | None:
     return Repair(job.check, job.check_how, job.check_output, last=job.repairs >= MOST_REPAIRS)
 
 
-def _turn(asks: Sequence[Ask], *, known: bool) -> Turn:
+def _turn(asks: Sequence[Ask], *, known: bool, overtaken: bool) -> Turn:
+    """`overtaken`: the session has been asked something else since."""
     if not known:
         return Turn.FIRST
     told = [ask for ask in asks if ask.told_run is not None]
     if not told:
         return Turn.FOLLOW_UP
-    return Turn.RESUME if len(told) == len(asks) else Turn.ADDED
+    return Turn.RESUME if len(told) == len(asks) and not overtaken else Turn.ADDED

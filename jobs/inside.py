@@ -51,8 +51,8 @@ _SETTINGS: Final = {
     "safe.directory": "*",
 }
 
-# GIT_DIR is named outright: the tree's own .git file is the agent's to change. Locks are a killed git's leavings, for
-# nothing else runs in the place.
+# GIT_DIR is named outright: the tree's own .git file is the agent's to change. Locks and drafts of objects are a killed
+# git's leavings, for nothing else runs in the place.
 _PREAMBLE: Final = """\
 set -eu
 command -v git >/dev/null
@@ -63,6 +63,7 @@ export GIT_DIR="$repo/worktrees/tree" GIT_WORK_TREE="$tree"
 cd "$tree"
 rm -f "$GIT_DIR"/*.lock "$repo"/*.lock "$repo/kugetsu.pack"
 find "$repo/refs" -name '*.lock' -type f -exec rm -f {} +
+find "$repo/objects" -name 'tmp_*' -type f -exec rm -f {} +
 """
 
 # An unfinished merge is concluded even where its tree is the old one: its second parent is work too.

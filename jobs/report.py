@@ -90,11 +90,13 @@ class Reporter:
         self._follow(forge, thread, job, facts)
         if job.state in (State.REPORTING, State.DONE):
             self._close(forge, thread, job, facts)
-        threads.reported(self._wiring.db, job)
         if job.state == State.REPORTING:
             self._finish(thread, job)
+        else:
+            threads.reported(self._wiring.db, job)
 
     def _finish(self, thread: Thread, job: Job) -> None:
+        """All is told. The move comes first: a kill after it costs one more look, and before it leads here again."""
         now = self._wiring.clock()
         ledger.move(self._wiring.db, job.id, State.REPORTING, State.DONE, at=now, reason="told")
         threads.reported(self._wiring.db, ledger.job_of(self._wiring.db, job.id))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from peewee import SQL, Database, Expression, Function, ModelAlias, ModelSelect, fn
 
 from models.moves import State
-from models.tables import Intake, Job, Repo
+from models.tables import Intake, Job, Move, Repo
 
 _RUNNING = SQL("'running'")
 """Written out rather than bound, so that the planner knows that `job_one_running` holds all it looks for."""
@@ -75,6 +75,16 @@ def _room_in_repo() -> Function:
     running = Job.alias()
     theirs = running.select(fn.COUNT(running.id)).where((running.state == State.RUNNING) & (running.repo == Repo.id))
     return fn.EXISTS(Intake.select(SQL("1")).where(Intake.per_repo.is_null() | (Intake.per_repo > theirs)))
+
+
+def overtaken(db: Database, job: Job) -> bool:
+    """Whether another job of the issue has started since this one, which runs again, started the last time: it was put
+    off meanwhile.
+    """
+    starts = (Move.source == State.QUEUED) & (Move.target == State.RUNNING)
+    own = Move.select(Move.id).where((Move.job == job.id) & starts).order_by(Move.id.desc()).limit(1).offset(1)
+    others = Job.select(Job.id).where((Job.thread == job.thread_id) & (Job.id != job.id))
+    return bool(Move.select().where(Move.job.in_(others) & starts & (Move.id > own)).exists(db))
 
 
 def waiting(db: Database, *, now: float) -> tuple[list[Waiting], list[int]]:

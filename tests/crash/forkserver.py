@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -104,6 +105,9 @@ def _become(order: Mapping[str, Any]) -> NoReturn:
         _redirect(Path(order["log"]))
         os.environ.clear()
         os.environ.update(order["environ"])
+        tempfile.tempdir = order["environ"][
+            "TMPDIR"
+        ]  # else Python makes a file there to try it out: no leaving of ours
         probes.arm(order["tricks"])
         code = main([order["half"]])
     except BaseException:  # noqa: BLE001 - the log is all there is to tell it

@@ -17,7 +17,7 @@ from typing import Final
 from tests.crash import looks, probes
 from tests.crash.looks import Look
 from tests.crash.parts import BOT, HALVES, POLL, SECRET, WRITER, Parts
-from tests.fakes.gitea import Exchange, Fault
+from tests.fakes.gitea import Delivery, Exchange, Fault
 from tests.fakes.gitea.faults import When
 
 REPO: Final = "{repo}"
@@ -89,6 +89,7 @@ class Run:
         self._place = parts.home / "worktrees" / f"gitea-acme-{self._name}-1"
         self._probe = parts.root / "probe"
         self._probe.mkdir(exist_ok=True)
+        self._resent: list[Delivery] = []
         self._begun = float("inf")
         """When the agent was let go on."""
 
@@ -123,7 +124,6 @@ class Run:
         self.parts.kill(*victims)
         self._let_go(held, abandoned="worker" in victims)
         self.start(**tricks)
-        self._resend()
         self._drive(self._told, "all to be told", patience)
         return self._look()
 
@@ -142,12 +142,14 @@ class Run:
             self.repo, WRITER, "Crash on empty input", "stub: wait begin\nstub: append app.py fixed\\n"
         )
         self._hook = self.gitea.hook(self.repo, f"{self.parts.url}/webhook", SECRET)
+        self._sent = len(self.gitea.deliveries)
         self.gitea.label(self.repo, 1, "kugetsu/code", WRITER)
 
     def _drive(self, until: Callable[[], bool], what: str, patience: float = LIMIT) -> None:
-        """Wait; meanwhile let the agent go once it lives and Gitea has been told so."""
+        """Wait; meanwhile let the agent go once it lives and Gitea has been told so, and send again what got lost."""
         end, begin = time.monotonic() + patience, self._place / "tmp" / "begin"
         while not until():
+            self._resend()
             if not begin.exists() and self._agent_lives() and not self._wants_desk():
                 begin.touch()
                 self._begun = time.monotonic()
@@ -196,9 +198,10 @@ class Run:
 
     def _resend(self) -> None:
         """Somebody has the webhooks sent again that did not arrive: Gitea itself sends each but once."""
-        self.gitea.settle()
-        for delivery in [item for item in self.gitea.deliveries if item.hook is self._hook and not item.ok]:
-            self.gitea.redeliver(delivery)
+        for delivery in self.gitea.deliveries[self._sent :]:
+            if delivery.hook is self._hook and delivery.finished and not delivery.ok and delivery not in self._resent:
+                self._resent.append(delivery)
+                self.gitea.redeliver(delivery)
 
     def _points(self, requests: Sequence[Exchange]) -> list[Point]:
         """Both sides of all that was done, in order."""

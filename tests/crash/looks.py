@@ -41,9 +41,11 @@ class Look:
         return "\n".join(f"{kind}: {text}" for kind, texts in named for text in texts) or "all is well"
 
 
-def at_issue(gitea: FakeGitea, repo: str, issue: int, *, lines: Iterable[str] = (), jobs: int = 1) -> Look:
+def at_issue(
+    gitea: FakeGitea, repo: str, issue: int, *, lines: Iterable[str] = (), jobs: int = 1, commits: int = 1
+) -> Look:
     """Of an issue on which so many jobs have each added one of `lines` to app.py: one pull request, a comment that
-    follows and one that closes for each job, the label `kugetsu/done`, a branch of at most one commit a job on the
+    follows and one that closes for each job, the label `kugetsu/done`, a branch of at most so many commits on the
     first one.
     """
     look, where, branch = Look(), f"{repo}#{issue}", f"kugetsu/issue-{issue}"
@@ -57,18 +59,19 @@ def at_issue(gitea: FakeGitea, repo: str, issue: int, *, lines: Iterable[str] = 
     if (labels := gitea.labels_of(repo, issue)) != ["kugetsu/done"]:
         look.lost.append(f"{where}: its labels are {labels}")
     if branch in gitea.branches_of(repo):
-        _look_at_branch(look, gitea, repo, branch, jobs)
+        _look_at_branch(look, gitea, repo, branch, jobs=jobs, most=commits)
     written = Counter((gitea.file_at(repo, branch, "app.py") or "").splitlines())
     for line in lines:
         _count(look, written[line], 1, f"{where}: {line!r} in app.py")
     return look
 
 
-def _look_at_branch(look: Look, gitea: FakeGitea, repo: str, branch: str, jobs: int) -> None:
+def _look_at_branch(look: Look, gitea: FakeGitea, repo: str, branch: str, *, jobs: int, most: int) -> None:
     commits = gitea.log(repo, branch)
     ours = Counter(job for commit in commits for job in TRAILER.findall(commit.message))
     _count(look, len(ours), min(len(ours), jobs) or 1, f"{repo} {branch}: jobs with a commit")
-    look.doubled += [f"{repo} {branch}: {times} commits of job {job}" for job, times in ours.items() if times > 1]
+    if ours.total() > most:
+        look.doubled.append(f"{repo} {branch}: {ours.total()} commits, not {most}, of jobs {dict(ours)}")
     merges = gitea.forge.state.repo(repo).git.count("--merges", f"refs/heads/{branch}")
     if merges or len(commits) != ours.total() + 1:
         look.doubled.append(f"{repo} {branch} is no single chain: {[commit.message for commit in commits]}")

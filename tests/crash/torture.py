@@ -36,9 +36,9 @@ AGENTS: Final = 4
 MOST_WAITING: Final = 10
 """Jobs that are open at the same time at most: more would only wait."""
 MOST_ASKS_AN_ISSUE: Final = 4
-PAUSES: Final = (0.2, 2.0)
+PAUSES: Final = (0.1, 1.0)
 """Seconds from one kill to the next, least and most."""
-SETTLING_SECONDS: Final = 180.0
+SETTLING_SECONDS: Final = 300.0
 
 # What is killed at one stroke, and how often that is chosen.
 STROKES: Final[tuple[tuple[tuple[str, ...], int], ...]] = (
@@ -150,7 +150,7 @@ class Torture:
         look = looks.at_home(self.parts, [issue.place for issue in self.issues], workers=len(WORKERS))
         for issue in self.issues:
             jobs = self.parts.ask(_JOBS_OF, issue.repo, issue.number)
-            look += looks.at_issue(self.gitea, issue.repo, issue.number, jobs=jobs)
+            look += looks.at_issue(self.gitea, issue.repo, issue.number, jobs=jobs, commits=len(issue.files))
             missing = [name for name in issue.files if not self._is_written(issue, name)]
             look.lost += [f"{issue.repo}#{issue.number}: {name} was not written" for name in missing]
         return look

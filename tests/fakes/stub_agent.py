@@ -61,7 +61,9 @@ class Session:
         self.prompts, self.left = kept["prompts"], kept["left"]
 
     def save(self) -> None:
-        self._path.write_text(json.dumps({"prompts": self.prompts, "left": self.left}))
+        draft = self._path.with_suffix(".new")
+        draft.write_text(json.dumps({"prompts": self.prompts, "left": self.left}))
+        draft.replace(self._path)  # a kill leaves the old one or the new one
 
     @property
     def _path(self) -> Path:

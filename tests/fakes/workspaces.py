@@ -141,8 +141,7 @@ _DIES = """
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-    from jobs.sandbox import Sandbox, give
-from jobs.workspace import Identity, Target, Workspace
+    from jobs.workspace import Target, Workspace
     from tests.fakes.workspaces import BOT, unboxed
     told = json.loads(sys.argv[2])
     target = Target(**told["target"])

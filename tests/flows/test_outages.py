@@ -8,8 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from peewee import Database
 
 from jobs import desk, runner, servers
+from models import ledger
+from models.moves import State
 from tests.fakes.gitea import FakeGitea, Fault
 from tests.fakes.gitea.record import Exchange
 from tests.flows.conftest import MakeWorld
@@ -174,3 +177,24 @@ def test_a_token_that_is_no_good_is_named_and_nothing_fails(make_world: MakeWorl
     fake.forge.state.tokens[world.token] = token
     world.wait_for_result(issue)
     told_once(world, [issue])
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_report_that_breaks_off_before_its_last_step_is_finished_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = ledger.move
+    broken: list[int] = []
+
+    def break_off_once(db: Database, job_id: int, source: State, target: State, **more: Any) -> bool:
+        if target is State.DONE and not broken:
+            broken.append(job_id)
+            raise RuntimeError("as if it had been killed here")
+        return move(db, job_id, source, target, **more)
+
+    monkeypatch.setattr(ledger, "move", break_off_once)
+    issue = world.issue("Report it", "stub: write app.py done")
+    world.label(issue, "kugetsu/code")
+    world.wait_until(lambda: broken and world.jobs()[0].state == "done", "the job to be done")
+    world.wait_for_result(issue)
+    assert len(world.said(issue, "result")) == 1

@@ -2,7 +2,7 @@
 
 from peewee import SqliteDatabase
 
-from models import ledger
+from models import ledger, turns
 from models.ledger import Claimed
 from tests.unit.storing import LIB, admit, claim, finish, limit, queue, say, start
 
@@ -82,6 +82,19 @@ def test_a_job_that_is_put_off_lets_others_pass(db: SqliteDatabase) -> None:
     assert start(db, now=11.0).job_id == second.id
     assert claim(db, now=59.0) is None
     assert start(db, now=60.0) == Claimed(first.id, 2)
+
+
+def test_a_job_that_waits_longer_than_its_issues_next_is_overtaken(db: SqliteDatabase) -> None:
+    first, second = queue(db), queue(db, verb="research")
+    ledger.requeue(db, start(db), now=10.0, reason="down", not_before=60.0)
+    ledger.requeue(db, start(db, now=60.0), now=61.0, reason="down", not_before=90.0)
+    assert not turns.overtaken(db, first)
+    claimed = start(db, now=62.0)
+    assert claimed.job_id == second.id
+    finish(db, claimed)
+    assert start(db, now=90.0).job_id == first.id
+    assert turns.overtaken(db, first)
+    assert not turns.overtaken(db, second)
 
 
 def test_places_in_the_queue_are_the_order_of_the_claims(db: SqliteDatabase) -> None:

@@ -90,10 +90,12 @@ def test_uncommitted_work_of_a_killed_run_is_kept(thread: Thread) -> None:
     thread.write({"app.py": "print(3)\n", "more.py": "\n"})
     (thread.place.repo / "worktrees" / "tree" / "index.lock").touch()
     (thread.place.repo / "refs" / "heads" / "kugetsu" / "issue-7.lock").touch()
+    (thread.place.repo / "objects" / "tmp_obj_X1").touch()
     opened = thread.open()
     assert not opened.new
     assert opened.head_sha == thread.agent_git("rev-parse", "HEAD")
     assert thread.status().splitlines() == ["M app.py", "?? more.py"]
+    assert not list(thread.place.repo.rglob("tmp_*"))
     assert thread.collect().commits == 2
 
 
