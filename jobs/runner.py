@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,17 @@ from jobs.servers import Forge
 from jobs.spending import Purse
 from jobs.tasks import Recipe
 from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, ShutDown, Transcript, judge
+from jobs.whereabouts import Whereabouts
 from jobs.wiring import Wiring
-from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, Target, Workspace, WorkspaceRefused
+from jobs.workspace import (
+    FetchFailed,
+    InsideStopped,
+    MirrorBusy,
+    RepositoryUnreadable,
+    Target,
+    Workspace,
+    WorkspaceRefused,
+)
 from models import ledger, spending, threads, trouble
 from models.disk import Room
 from models.ledger import Claimed
@@ -127,10 +137,18 @@ class Runner:
         problem = None if isinstance(refusal, CommandLost) else self._wiring.forges[thread.server].problem_of_token()
         if isinstance(refusal, GiteaRefused) and refusal.is_of_the_token:
             problem = str(refusal)
+        if isinstance(refusal, RepositoryUnreadable) and self._has_moved(thread, refusal.repo):
+            problem = f"{refusal}"
         if problem is None:
             self._settle(claimed, Outcome.FAILED, f"{refusal}")
         else:
             self._again(claimed, problem, counts=False, longest=LONGEST_OUTAGE_PAUSE_SECONDS)
+
+    def _has_moved(self, thread: Thread, name: str) -> bool:
+        """Whether the repository that could not be read under this name has another one."""
+        with suppress(GiteaError):
+            Whereabouts(self._wiring).follow(self._wiring.forges[thread.server], thread.repo)
+        return threads.load(self._wiring.db, thread.id).repo.name != name
 
     def _errand(self, claimed: Claimed) -> Errand:
         job = ledger.job_of(self._wiring.db, claimed.job_id)

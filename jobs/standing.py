@@ -18,6 +18,14 @@ class WorkspaceRefused(Exception):
     """There is nothing to work on, or what was made cannot be taken; the text is a sentence for a person."""
 
 
+class RepositoryUnreadable(WorkspaceRefused):
+    """The server does not give out the repository `repo` under this name: it may have another one by now."""
+
+    def __init__(self, repo: str, why: str) -> None:
+        super().__init__(f"{repo} could not be read: {why}.")
+        self.repo = repo
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A thread and where its work goes."""

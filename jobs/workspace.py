@@ -25,7 +25,18 @@ from jobs.mirror import SERVERS, HeldMirror, Mirror, MirrorBusy, PackRefused
 from jobs.place import Place
 from jobs.remote import FetchFailed, PushFailed, PushRejected, ServerRefused
 from jobs.seal import Seal, TooManyCommits, join, seal
-from jobs.standing import Marks, Step, Target, Unrelated, WorkspaceRefused, fork_point, next_step, read_marks, set_marks
+from jobs.standing import (
+    Marks,
+    RepositoryUnreadable,
+    Step,
+    Target,
+    Unrelated,
+    WorkspaceRefused,
+    fork_point,
+    next_step,
+    read_marks,
+    set_marks,
+)
 
 __all__ = [
     "CompletedText",
@@ -37,6 +48,7 @@ __all__ = [
     "Opened",
     "PushFailed",
     "PushRejected",
+    "RepositoryUnreadable",
     "RunInside",
     "Target",
     "Workspace",
@@ -246,7 +258,7 @@ def fetch(held: HeldMirror, target: Target) -> None:
     try:
         remote.fetch(held, Access(target.clone_url, target.token))
     except ServerRefused as error:
-        raise WorkspaceRefused(f"{target.repo} could not be read: {error}.") from error
+        raise RepositoryUnreadable(target.repo, str(error)) from error
 
 
 def _base(mirror: Mirror, marks: Marks, target: Target) -> str:
