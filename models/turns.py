@@ -78,11 +78,10 @@ def _room_in_repo() -> Function:
 
 
 def overtaken(db: Database, job: Job) -> bool:
-    """Whether another job of the issue has started since this one, which runs again, started the last time: it was put
-    off meanwhile.
-    """
+    """Whether another job of the issue has started since this one's agent began: it was put off meanwhile."""
     starts = (Move.source == State.QUEUED) & (Move.target == State.RUNNING)
-    own = Move.select(Move.id).where((Move.job == job.id) & starts).order_by(Move.id.desc()).limit(1).offset(1)
+    begun = (Move.job == job.id) & (Move.source == State.RUNNING) & (Move.target == State.RUNNING)
+    own = Move.select(fn.MIN(Move.id)).where(begun)
     others = Job.select(Job.id).where((Job.thread == job.thread_id) & (Job.id != job.id))
     return bool(Move.select().where(Move.job.in_(others) & starts & (Move.id > own)).exists(db))
 

@@ -86,9 +86,10 @@ def test_a_job_that_is_put_off_lets_others_pass(db: SqliteDatabase) -> None:
 
 def test_a_job_that_waits_longer_than_its_issues_next_is_overtaken(db: SqliteDatabase) -> None:
     first, second = queue(db), queue(db, verb="research")
-    ledger.requeue(db, start(db), now=10.0, reason="down", not_before=60.0)
+    claimed = start(db)
+    ledger.mark_told(db, first.id, 1, now=9.0)
+    ledger.requeue(db, claimed, now=10.0, reason="down", not_before=60.0)
     ledger.requeue(db, start(db, now=60.0), now=61.0, reason="down", not_before=90.0)
-    assert not turns.overtaken(db, first)
     claimed = start(db, now=62.0)
     assert claimed.job_id == second.id
     finish(db, claimed)
