@@ -383,10 +383,10 @@ class Runner:
     def _may_try_again(self, errand: Errand) -> bool:
         return errand.job.attempt + 1 < self._wiring.settings.max_attempts
 
-    def _again(self, claimed: Claimed, reason: str, *, counts: bool, longest: float = LONGEST_PAUSE_SECONDS) -> None:
+    def _again(self, claimed: Claimed, reason: str, *, counts: bool, longest: float | None = None) -> None:
         """Back into the queue, after a pause that grows; an outage of Gitea's counts against no limit."""
         job = ledger.job_of(self._wiring.db, claimed.job_id)
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(job.run - 1, 16), longest)
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(job.run - 1, 16), longest or LONGEST_PAUSE_SECONDS)
         now = self._wiring.clock()
         not_before = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy
         attempt = job.attempt + 1 if counts else job.attempt
