@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(world: World) -> Iterator[Browser]:
     """Younger than the world, so that it is gone when that looks for what is left over."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -41,7 +41,7 @@ def chromium(world: World) -> Iterator[Browser]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Ada may write to acme/widgets, bob may read it; people sign in with Gitea or by the token."""
     root, port = tmp_path_factory.mktemp("browser"), _free_port()
@@ -56,7 +56,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(chromium: Browser, world: World) -> Any:
     """The cookies of who sees all."""
     with chromium.new_context(base_url=world.halves.url) as context:
@@ -101,7 +101,7 @@ def open_page(contexts: Callable[..., BrowserContext], signed_in: Any) -> Open:
     return act
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def finished(world: World) -> int:
     """The number of a job that has ended, with everything that a job's page can show."""
     issue = world.issue(
