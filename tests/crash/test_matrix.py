@@ -5,11 +5,8 @@ be killed, is some 600 cases of a second or more: `make matrix` runs them all. H
 
 - Of points in a row between which nothing was stored, in the tables, on the disk or on Gitea, the first: a process that
   is killed leaves only what is stored. That leaves out most of what only reads.
-- The worker alone at each of these, but for three kinds: requests that git makes, since git lives on and ends what it
-  does; the point before a command in the sandbox, which is that after the command before it; the labels but for the
-  first that are made in a row.
-- All parts at one stroke after each git command and each request of git's: elsewhere nothing lives beside the worker
-  that could do more or less because of it.
+- The worker alone before and after each write to Gitea, pushes included; all parts at one stroke after each. A kill
+  within git's own steps is held here to the folders alone, by tests/unit/test_workspace_killed.py.
 - Keeper and agent after each write to Gitea while one lives. The web half where a webhook has been stored: it has no
   other part in the path, and what it did not store is found by reconciliation, which has tests of its own.
 
@@ -60,19 +57,11 @@ def cases(points: Sequence[Point], victim: str) -> list[Case]:
 
 
 def _for_worker(points: Sequence[Point]) -> list[Point]:
-    def is_another(point: Point) -> bool:
-        name, number = point.step.name, point.step.number
-        inside = name.startswith("inside ") and point.when == "before"
-        return ".git/" in name or inside or (name == "POST /repos/{repo}/labels" and number > 1)
-
-    return [point for point in distinct(points) if not is_another(point)]
+    return [point for point in distinct(points) if point.step.writes]
 
 
 def _for_all(points: Sequence[Point]) -> list[Point]:
-    def is_of_git(point: Point) -> bool:
-        return "/repos/" not in point.step.name and not point.step.name.startswith("inside ")
-
-    return [point for point in distinct(points) if point.when == "after" and is_of_git(point)]
+    return [point for point in _for_worker(points) if point.when == "after"]
 
 
 def _for_agent(points: Sequence[Point]) -> list[Point]:
