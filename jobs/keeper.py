@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -78,6 +78,8 @@ class KeeperResult:
     ended_at: float
     max_rss: int
     stderr: str = ""
+    without_room: bool = False
+    """The disk was full when this was to be written, so what the agent wrote before may not have fitted either."""
 
 
 class Watch:
@@ -236,6 +238,7 @@ def _write_down(path: Path, result: KeeperResult) -> None:
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
+            result = replace(result, without_room=True)
             time.sleep(_ROOM_SECONDS)
         else:
             return

@@ -314,7 +314,7 @@ class Runner:
                 self._settle(errand.claimed, Outcome.FAILED, f"{reason}. What was new there and not committed is gone.")
             case Failed() if full := errand.purse.full():
                 self._cut_short(errand, errand.purse.said(full), transcript.text)
-            case Failed() if self._room.scarce and result.ended == "exited":
+            case Failed() if (self._room.scarce or result.without_room) and result.ended == "exited":
                 self._again(errand.claimed, trouble.FULL, counts=False)
             case Failed(reason=reason, passing=True) if self._may_try_again(errand):
                 self._again(errand.claimed, reason, counts=True)

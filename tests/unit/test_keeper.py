@@ -211,6 +211,7 @@ def test_the_keeper_is_nobodys_child_and_leaves_nothing_open(here: World) -> Non
         "PATH", "LANG"
     }  # fmt: skip
     opened = {str(link.readlink()).partition(":[")[0] for link in Path(f"/proc/{pid}/fd").iterdir()}
+    opened = {path for path in opened if not path.startswith("/proc")}  # it may be looking at what its agent uses
     assert opened == {"/dev/null", str(spec.run_dir / "keeper.log"), str(here.lock), "pipe"}
     agent.request_stop(spec.run_dir, "enough")
     here.end_of(spec)
