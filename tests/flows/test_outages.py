@@ -76,9 +76,11 @@ def told_once(world: World, issues: list[int]) -> None:
 @pytest.mark.usefixtures("hurried")
 def test_every_request_meets_every_trouble(make_world: MakeWorld, fake: FakeGitea) -> None:
     world, gauntlet = make_world(RECONCILE_INTERVAL="1s"), Gauntlet()
-    issue = world.issue("Crash", "stub: write app.py fixed")
+    issue = world.issue("Crash", "stub: wait go\nstub: write app.py fixed")
     fake.trouble_each(gauntlet.choose)
     world.label(issue, "kugetsu/code")
+    world.wait_until(lambda: world.said(issue, "live"), "the comment that is edited later", timeout=60.0)
+    world.let_go(issue, "go")
     world.wait_for_result(issue, timeout=120.0)
     fake.trouble_each(None)
     world.wait_quiet()
