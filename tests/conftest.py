@@ -1,4 +1,4 @@
-"""Which Gitea the tests run on: the fake always, and a real one too where GITEA_BIN names its binary."""
+"""Which Gitea the tests run on: the fake always, a real one too where GITEA_BIN names its binary. And a git server."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.git_remote import GitRemote
+from tests.fakes.workspaces import FILES, REPO, Thread
 from tests.real.server import GiteaServer
 
 GITEA_BIN = os.environ.get("GITEA_BIN", "")
@@ -25,6 +27,20 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServe
     """A real Gitea, started by the first test that asks for it: one for each process that runs tests."""
     with GiteaServer(Path(GITEA_BIN), tmp_path_factory.mktemp("real") / "gitea") as server:
         yield server
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[GitRemote]:
+    """A server with one repository, over HTTP."""
+    with GitRemote(tmp_path / "server") as server:
+        server.create(REPO, FILES)
+        yield server
+
+
+@pytest.fixture
+def thread(remote: GitRemote, tmp_path: Path) -> Thread:
+    """A conversation about it, whose place is not made yet."""
+    return Thread(remote, tmp_path / "home")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,36 +1,16 @@
 """The agent hands over objects that are not what they should be. Each is refused, and none reaches a branch."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from jobs.mirror import Mirror
 from jobs.place import Place
-from jobs.sandbox import Sandbox, choose
 from jobs.workspace import CompletedText, Workspace, WorkspaceRefused
-from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import BOT, FILES, REPO, Thread, boxed
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    return choose("bwrap", tmp_path_factory.mktemp("service"))
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path, sandbox: Sandbox) -> Thread:
-    thread = Thread(remote, tmp_path / "home", run_inside=boxed(sandbox))
-    thread.open()
-    return thread
+from tests.fakes.git_remote import person_git
+from tests.fakes.workspaces import BOT, Thread
 
 
 def literal(thread: Thread, kind: str, content: bytes) -> str:

@@ -1,34 +1,15 @@
 """The agent turns its own repository against the service. Each attack is carried out, and shown to be armed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jobs.place import Place
-from jobs.sandbox import Sandbox, choose
+from jobs.sandbox import Sandbox
 from jobs.workspace import Workspace, WorkspaceRefused
 from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import BOT, FILES, REPO, Thread, boxed, unboxed
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    return choose("bwrap", tmp_path_factory.mktemp("service"))
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path, sandbox: Sandbox) -> Thread:
-    thread = Thread(remote, tmp_path / "home", run_inside=boxed(sandbox))
-    thread.open()
-    return thread
+from tests.fakes.workspaces import BOT, REPO, Thread, unboxed
 
 
 @pytest.fixture

@@ -81,7 +81,8 @@ def test_a_label_seen_late_vouches_for_what_the_delivery_brought(world: World) -
     assert not is_done(world)
 
 
-def test_a_comment_changed_later_counts_as_it_was(fake: FakeGitea, world: World) -> None:
+def told_after_a_change(fake: FakeGitea, world: World) -> str:
+    """What the agent is told where a comment was changed between the ask and the worker's look at it."""
     world.halves.stop_worker()
     issue = world.issue("Mend the typo", "See below.")
     comment = world.comment(issue, "It is in line 3.")
@@ -90,8 +91,11 @@ def test_a_comment_changed_later_counts_as_it_was(fake: FakeGitea, world: World)
     world.edit(comment, EVIL)
     world.gitea.settle()
     world.halves.start_worker()
-    told = runs(world, issue)
-    assert "It is in line 3." in told
+    return runs(world, issue)
+
+
+def test_a_comment_changed_later_counts_as_it_was(fake: FakeGitea, world: World) -> None:
+    assert "It is in line 3." in told_after_a_change(fake, world)
     assert not is_done(world)
 
 
@@ -99,16 +103,7 @@ def test_a_comment_whose_old_text_nobody_knows_is_left_out(
     fake: FakeGitea, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Past, "comment_at", lambda *_: None)
-    world.halves.stop_worker()
-    issue = world.issue("Mend the typo", "See below.")
-    comment = world.comment(issue, "It is in line 3.")
-    world.label(issue, "kugetsu/code")
-    later(fake)
-    world.edit(comment, EVIL)
-    world.gitea.settle()
-    world.halves.start_worker()
-    told = runs(world, issue)
-    assert "left out\n- 1 comment changed after you were asked" in told
+    assert "left out\n- 1 comment changed after you were asked" in told_after_a_change(fake, world)
     assert not is_done(world)
 
 

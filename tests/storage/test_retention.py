@@ -18,7 +18,7 @@ from models.tables import Delivery, Heard, Job, Move
 from models.tables import Thread as ThreadRow
 from tests.fakes.git_remote import GitRemote
 from tests.fakes.gitea import FakeGitea
-from tests.fakes.workspaces import FILES, REPO, Thread
+from tests.fakes.workspaces import Thread
 from tests.storage.conftest import MakeWorld
 from tests.unit.storing import delivery, finish, new_store, queue, start
 from tests.world import World
@@ -146,13 +146,6 @@ def test_the_newest_job_stays_so_that_its_number_is_never_given_again(db: Sqlite
     assert retention.forget_thread(db, first.thread_id, before=100.0)
     assert queue(db, issue=3).id == second.id + 1
     assert Heard.select().count(db) == 1
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
 
 
 @pytest.mark.parametrize("keep_all", [True, False])

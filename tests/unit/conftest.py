@@ -44,3 +44,18 @@ def clinic(doctors_ground: tuple[Stage, Service], monkeypatch: pytest.MonkeyPatc
         row = {"host": "here", "pid": 1, "started_at": time.time(), "seen_at": time.time(), "sandbox": "none"}
         Worker.insert(name="w1", **row).execute(db)
     return made
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A Gitea that may call us."""
+    with staged(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def service(stage: Stage) -> Iterator[Service]:
+    """A service that has begun to look after its webhooks."""
+    with stage.service() as made:
+        made.begin()
+        yield made

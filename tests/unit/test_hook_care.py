@@ -1,6 +1,5 @@
 """Webhooks are made by themselves, kept right, never doubled, and taken away on request."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,6 @@ from models import hooks
 from tests.unit.hook_stage import BOT, REPO, SECRET, Service, Stage, staged
 
 LATER = LOOK_SECONDS + 1
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with staged(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def service(stage: Stage) -> Iterator[Service]:
-    """A service that has begun."""
-    with stage.service() as made:
-        made.begin()
-        yield made
 
 
 def test_a_webhook_makes_itself_with_the_labels_and_a_test_delivery_comes_in(stage: Stage, service: Service) -> None:

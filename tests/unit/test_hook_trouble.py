@@ -1,29 +1,12 @@
 """Webhooks that do not arrive: Gitea is down, may not call us, or has another secret; and how that is seen."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from jobs.hook_care import LOOK_SECONDS, TEST_SECONDS
 from models.tables import Server
 from tests.unit.hook_stage import BOT, REPO, SECRET, Service, Stage, staged
 
 LATER = LOOK_SECONDS + 1
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with staged(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def service(stage: Stage) -> Iterator[Service]:
-    """A service that has begun."""
-    with stage.service() as made:
-        made.begin()
-        yield made
 
 
 def test_gitea_is_down_for_a_while(stage: Stage, service: Service) -> None:

@@ -1,8 +1,5 @@
 """What the gate is shown of a push."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from jobs.inspection import inspect
@@ -11,19 +8,12 @@ from jobs.redact import Redactor
 from jobs.work import Work
 from jobs.workspace import Made
 from tests.fakes.git_remote import GitRemote
-from tests.fakes.workspaces import BOT, FILES, REPO, Thread
+from tests.fakes.workspaces import BOT, REPO, Thread
 
 
 @pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path) -> Thread:
-    thread = Thread(remote, tmp_path / "home")
+def thread(thread: Thread) -> Thread:
+    """One whose place is open."""
     thread.open()
     return thread
 

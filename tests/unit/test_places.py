@@ -1,7 +1,6 @@
 """Places on disk: whose they are, how they are mended and removed, and how threads work side by side."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,6 @@ from jobs.workspace import (
 )
 from tests.fakes.git_remote import GitRemote
 from tests.fakes.workspaces import FILES, REPO, Thread, unboxed
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path) -> Thread:
-    return Thread(remote, tmp_path / "home")
 
 
 def test_another_host_rebuilds_the_place_from_the_pushed_branch(

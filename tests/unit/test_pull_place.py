@@ -1,6 +1,5 @@
 """The place in which a pull request is read, and what of a push the gate is shown."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,9 @@ from jobs.pull_place import open_pull
 from jobs.standing import Target
 from jobs.workspace import Opened, WorkspaceRefused
 from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import FILES, REPO, Thread
+from tests.fakes.workspaces import REPO, Thread
 
 PULL = 9
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
 
 
 @pytest.fixture

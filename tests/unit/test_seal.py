@@ -1,8 +1,5 @@
 """Sealing: whatever the agent says its commits are, they become the bot's, and always the same ones."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,21 +8,14 @@ from jobs import seal
 from jobs.seal import read_commit, with_trailer
 from jobs.workspace import WorkspaceRefused
 from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import FILES, REPO, Thread
+from tests.fakes.workspaces import REPO, Thread
 
 WHO = "Kugetsu Bot <bot@example.test>|Kugetsu Bot <bot@example.test>|"
 
 
 @pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path) -> Thread:
-    thread = Thread(remote, tmp_path / "home")
+def thread(thread: Thread) -> Thread:
+    """One whose place is open."""
     thread.open()
     return thread
 

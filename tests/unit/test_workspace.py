@@ -1,25 +1,8 @@
 """The workspace on real git over real HTTP: what becomes of a thread's work and branch."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from jobs.mirror import Mirror
 from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import FILES, REPO, Thread
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path) -> Thread:
-    return Thread(remote, tmp_path / "home")
+from tests.fakes.workspaces import REPO, Thread
 
 
 def test_a_new_thread_starts_from_the_default_branch(thread: Thread, remote: GitRemote) -> None:

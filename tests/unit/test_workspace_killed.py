@@ -1,7 +1,7 @@
 """Whatever dies while a workspace is worked on, and wherever: the next one finishes it, and nothing is lost."""
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,19 +14,7 @@ from jobs.workspace import (
     Workspace,
 )
 from tests.fakes.git_remote import GitRemote
-from tests.fakes.workspaces import FILES, REPO, Thread, dies_at, started, unboxed
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path) -> Thread:
-    return Thread(remote, tmp_path / "home")
+from tests.fakes.workspaces import REPO, Thread, dies_at, started, unboxed
 
 
 def test_opening_killed_anywhere_is_done_over(remote: GitRemote, tmp_path: Path) -> None:

@@ -1,24 +1,9 @@
 """The workspace after the thread's pull request was merged, while its branch stands on the server still."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.fakes.git_remote import GitRemote, person_git
-from tests.fakes.workspaces import FILES, REPO, Thread
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path) -> Thread:
-    return Thread(remote, tmp_path / "home")
+from tests.fakes.workspaces import REPO, Thread
 
 
 def _merge_of(remote: GitRemote, tip: str) -> str:

@@ -1,6 +1,5 @@
 """What the server or the agent leaves that cannot be worked with, and what is said of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,7 @@ from jobs.workspace import (
     WorkspaceRefused,
 )
 from tests.fakes.git_remote import GitRemote
-from tests.fakes.workspaces import FILES, REPO, Thread
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[GitRemote]:
-    with GitRemote(tmp_path / "server") as server:
-        server.create(REPO, FILES)
-        yield server
-
-
-@pytest.fixture
-def thread(remote: GitRemote, tmp_path: Path) -> Thread:
-    return Thread(remote, tmp_path / "home")
+from tests.fakes.workspaces import REPO, Thread
 
 
 def test_a_history_of_its_own_is_refused(thread: Thread) -> None:
