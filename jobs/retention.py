@@ -48,7 +48,14 @@ class Retention:
         home = self._wiring.settings.home
         with _alone(home / "retention.lock") as mine:
             if mine:
-                for act in (self._deliveries, self._conversations, self._logs, self._mirrors, self._database):
+                for act in (
+                    self._deliveries,
+                    self._notifications,
+                    self._conversations,
+                    self._logs,
+                    self._mirrors,
+                    self._database,
+                ):
                     self._try(act)
         self._wiring.db.close()
 
@@ -68,13 +75,19 @@ class Retention:
         return self._wiring.clock() - self._wiring.settings.retention_days * DAY
 
     def _deliveries(self) -> None:
+        self._drop(retention.drop_deliveries, "deliveries")
+
+    def _notifications(self) -> None:
+        self._drop(retention.drop_notifications, "notifications")
+
+    def _drop(self, some: Callable[..., int], what: str) -> None:
         total = 0
-        while count := retention.drop_deliveries(self._wiring.db, before=self._before):
+        while count := some(self._wiring.db, before=self._before):
             total += count
             if self._rest():
                 break
         if total:
-            log.info("%d old deliveries are gone", total)
+            log.info("%d old %s are gone", total, what)
 
     def _rest(self) -> bool:
         """Let others write; whether this worker is to end."""

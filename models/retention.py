@@ -8,10 +8,10 @@ from typing import Any
 from peewee import SQL, Database, Expression, ModelSelect, SqliteDatabase, fn
 
 from models.moves import State
-from models.tables import Ask, Delivery, Heard, Job, Repo, Thread
+from models.tables import Ask, Delivery, Heard, Job, Notification, Repo, Thread
 
 CHUNK = 200
-"""Deliveries that go in one transaction: few enough that none that comes meanwhile waits long."""
+"""Deliveries, or notifications, that go in one transaction: few enough that none that comes meanwhile waits long."""
 
 PAGES_AT_ONCE = 500
 """Pages given back in one transaction, likewise."""
@@ -30,8 +30,18 @@ _INCREMENTAL = 2
 
 def drop_deliveries(db: Database, *, before: float) -> int:
     """Take away some of the deliveries that came before that moment; how many, 0 once there are none."""
-    some = Delivery.select(Delivery.id).where(Delivery.received_at < before).limit(CHUNK)
-    return int(Delivery.delete().where(Delivery.id.in_(some)).execute(db))
+    return _drop_some(db, Delivery, Delivery.received_at < before)
+
+
+def drop_notifications(db: Database, *, before: float) -> int:
+    """Likewise of the notifications made before then, but for those that are still to arrive."""
+    over = Notification.sent_at.is_null(False) | Notification.given_up
+    return _drop_some(db, Notification, (Notification.made_at < before) & over)
+
+
+def _drop_some(db: Database, model: type[Delivery | Notification], old: Expression) -> int:
+    some = model.select(model.id).where(old).limit(CHUNK)
+    return int(model.delete().where(model.id.in_(some)).execute(db))
 
 
 def quiet_threads(db: Database, *, before: float) -> list[int]:

@@ -82,9 +82,8 @@ class Deliveries:
 
     def _list_page(self, visit: Visit, asked: Mapping[str, str]) -> Response:
         query = _narrowed(visit, asked, Delivery.select(*COLUMNS))
-        before = visit.asked("before")
-        if before.isdecimal() and len(before) < 19:  # noqa: PLR2004 - fits the column
-            query = query.where(Delivery.id < int(before))
+        if (before := visit.number("before")) is not None:
+            query = query.where(Delivery.id < before)
         rows = list(query.order_by(Delivery.id.desc()).limit(PAGE + 1).execute(visit.database))
         return visit.page(
             "deliveries.html",
@@ -98,8 +97,7 @@ class Deliveries:
         )
 
     def _list_json(self, visit: Visit, asked: Mapping[str, str]) -> Response:
-        wanted = visit.asked("page")
-        page = max(1, int(wanted)) if wanted.isdecimal() and len(wanted) < 10 else 1  # noqa: PLR2004 - fits an offset
+        page = visit.number_of_page
         total = int(_narrowed(visit, asked, Delivery.select(fn.COUNT(SQL("*")))).scalar(visit.database))
         rows = _narrowed(visit, asked, Delivery.select(*COLUMNS))
         rows = rows.order_by(Delivery.id.desc()).paginate(page, PAGE).execute(visit.database)

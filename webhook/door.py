@@ -74,6 +74,16 @@ class Visit:
         """A parameter of the address, "" where it is missing."""
         return self.request.query_params.get(name, "").strip()
 
+    def number(self, name: str, digits: int = 18) -> int | None:
+        """A whole number in the address, None where there is none, or one that fits no column."""
+        given = self.asked(name)
+        return int(given) if given.isascii() and given.isdecimal() and len(given) <= digits else None
+
+    @property
+    def number_of_page(self) -> int:
+        """Which page of a list is asked for, from 1."""
+        return max(1, self.number("page", 9) or 1)
+
     def page(self, template: str, **values: Any) -> Response:
         """A page of `templates/`."""
         answer = self.frame.page(template, self.viewer, here=self.request.url.path, said=self.said, **values)

@@ -75,28 +75,20 @@ class Jobs:
         return self._list_page(visit, wanted) if visit.page_wanted else self._list_json(visit, wanted)
 
     def _list_page(self, visit: Visit, wanted: Wanted) -> Response:
-        before = visit.asked("before")
-        rows = newest(
-            visit.database,
-            visit.sight,
-            wanted,
-            before=int(before) if before.isdecimal() and len(before) < 19 else None,  # noqa: PLR2004 - fits the column
-            most=PAGE + 1,
-        )
+        rows = newest(visit.database, visit.sight, wanted, before=visit.number("before"), most=PAGE + 1)
         return visit.page(
             "jobs.html",
             jobs=rows[:PAGE],
             wanted=wanted,
             older=rows[PAGE - 1].id if len(rows) > PAGE else None,
-            is_first=not before,
+            is_first=not visit.asked("before"),
             outlooks=outlooks(visit.database, now=visit.now, allowed=self._allowed),
             repos=_repos(visit),
             now=visit.now,
         )
 
     def _list_json(self, visit: Visit, wanted: Wanted) -> Response:
-        asked = visit.asked("page")
-        page = max(1, int(asked)) if asked.isdecimal() and len(asked) < 10 else 1  # noqa: PLR2004 - fits an offset
+        page = visit.number_of_page
         numbers = narrowed(visit.database, visit.sight, wanted, Job.select(Job.id))
         counted = narrowed(visit.database, visit.sight, wanted, Job.select(fn.COUNT(SQL("*"))))
         total = int(counted.scalar(visit.database))

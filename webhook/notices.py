@@ -48,17 +48,16 @@ class Notices:
         query = Notification.select().order_by(Notification.id.desc())
         if visit.asked("target"):
             query = query.where(Notification.target == visit.asked("target"))
-        before = visit.asked("before")
-        if before.isdecimal() and len(before) < 19:  # noqa: PLR2004 - fits the column
-            query = query.where(Notification.id < int(before))
+        if (before := visit.number("before")) is not None:
+            query = query.where(Notification.id < before)
         rows = list(query.limit(PAGE + 1).execute(visit.database))
         shown, older = rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
         targets = [self._target(visit, name, notice) for name, notice in self._notices.items()]
         if not visit.page_wanted:
             return JSONResponse({"targets": targets, "sent": [self._sent(row) for row in shown], "older": older})
         target = visit.asked("target")
-        words = {"targets": targets, "rows": shown, "older": older, "target": target, "clean": self._clean}
-        return visit.page("notices.html", **words)
+        words = {"targets": targets, "older": older, "target": target, "clean": self._clean}
+        return visit.page("notices.html", rows=shown, state_of=state_of, **words)
 
     def _target(self, visit: Visit, name: str, notice: Notice) -> Json:
         """One address, without what is secret of it: that may be all of it."""

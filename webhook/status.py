@@ -61,7 +61,7 @@ def read(
             "kind": newest.sandbox if newest else None,
             "reason": newest.sandbox_why if newest else "no worker has looked yet",
         },
-        "credentials": _credentials(db),
+        "credentials": credentials(db),
         "spending": _spending(db, settings, now),
     }
 
@@ -85,7 +85,7 @@ def _capacity(db: Database, jobs: Mapping[str, int]) -> dict[str, Value]:
     }
 
 
-def _credentials(db: Database) -> str | list[str] | None:
+def credentials(db: Database) -> str | list[str] | None:
     """What agents hold: "none", or the names of what they are handed; None before a worker has looked."""
     handed = spending.handed_over(db)
     return "none" if handed == [] else handed

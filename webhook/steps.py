@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from jobs.lines import Tokens
 from webhook.status import rfc3339
 
 MOST_SHOWN = 4000
@@ -60,24 +61,12 @@ class _State(msgspec.Struct):
     time: _Time | None = None
 
 
-class _Cache(msgspec.Struct):
-    read: float | None = 0
-    write: float | None = 0
-
-
-class _Tokens(msgspec.Struct):
-    input: float | None = 0
-    output: float | None = 0
-    reasoning: float | None = 0
-    cache: _Cache = msgspec.field(default_factory=_Cache)
-
-
 class _Part(msgspec.Struct):
     text: str = ""
     tool: str = ""
     state: _State | None = None
     reason: str | None = None
-    tokens: _Tokens | None = None
+    tokens: Tokens | None = None
     cost: float | None = None
 
 
@@ -195,7 +184,7 @@ def _seconds(time: _Time | None) -> float | None:
     return max(0.0, (time.end - time.start) / 1000)
 
 
-def _total(tokens: _Tokens | None) -> int:
+def _total(tokens: Tokens | None) -> int:
     if tokens is None:
         return 0
     counts = (tokens.input, tokens.output, tokens.reasoning, tokens.cache.read, tokens.cache.write)

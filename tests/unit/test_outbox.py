@@ -4,7 +4,7 @@ import pytest
 from peewee import SqliteDatabase
 from pydantic import SecretStr, ValidationError
 
-from models import ledger, outbox
+from models import ledger, outbox, retention
 from models.moves import Outcome, State
 from models.notices import Event, Notice, all_notices
 from models.outbox import PAUSES, Told
@@ -133,6 +133,24 @@ def test_what_a_dead_worker_was_sending_is_sent_again(db: SqliteDatabase) -> Non
     assert (again.uuid, again.attempts) == (first.uuid, 2)
     outbox.sent(db, again, now=1200.0)
     assert outbox.take(db, now=10**6) is None
+
+
+def test_old_ones_go_but_for_those_that_are_still_to_arrive(db: SqliteDatabase) -> None:
+    outbox.begin(db)
+    run_through(db)
+    gather(db)
+    for end in ("sent", "given up", "failed"):
+        waiting = outbox.take(db, now=1000.0)
+        assert waiting is not None
+        if end == "sent":
+            outbox.sent(db, waiting, now=1000.0)
+        elif end == "given up":
+            outbox.give_up(db, waiting, "this address is no longer in the settings")
+        else:
+            outbox.failed(db, waiting, "answered 500", now=1000.0)
+    assert retention.drop_notifications(db, before=1000.0) == 0
+    assert retention.drop_notifications(db, before=1001.0) == 2
+    assert made(db) == [("notify-1", "task_started"), ("notify-1", "task_completed")]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -10,14 +11,14 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from models import limits
+from models import limits, spending
 from models.tables import Ask, Job, Move, Server, Thread, Worker
 from tests.unit.deliveries import recorded
 from tests.unit.test_jobs_pages import ask
 from tests.unit.website import Website, running, settings_for
 from webhook.negotiation import wants_page
 from webhook.pages.frame import POLICY
-from webhook.pages.words import lasting, money, size
+from webhook.pages.words import amount, lasting, money, size
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -72,6 +73,17 @@ def test_where_nothing_is_wrong_the_page_says_so(site: Website) -> None:
         Worker.insert(**put).execute(site.database)
         Server.insert(name="gitea", url="https://g", ok=True, problem="").execute(site.database)
     assert "All is well." in page(site, "/admin")
+
+
+def test_what_is_spent_is_what_the_budgets_count(site: Website) -> None:
+    ask(site, 7)
+    with site.database.connection_context():
+        spending.note(site.database, 1, spending.Spent(800, 50, 0.25), now=time.time())
+    text = page(site, "/admin")
+    for when in ("today", "this month"):
+        assert f"<dt>tokens {when}</dt><dd>{amount(850)}</dd>" in text
+        assert f"<dt>cost {when}</dt><dd>{money(0.25)}</dd>" in text
+    assert site.client.get("/admin/status").json()["spending"]["today"] == {"tokens": 850, "cost": 0.25}
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/jobs", "/admin/jobs/1", "/admin/deliveries", "/admin/deliveries/1"])

@@ -22,6 +22,7 @@ from webhook.door import Door, Visit
 from webhook.health import SILENT, Health
 from webhook.joblist import with_threads
 from webhook.pages.troubles import Known, troubles
+from webhook.status import credentials
 
 MOST_QUEUED = 20
 MOST_REPOS = 20
@@ -31,7 +32,6 @@ MOST_TROUBLES = 10
 class Spent(NamedTuple):
     """What the jobs of some time have taken; `cost` is in dollars."""
 
-    jobs: int
     tokens: int
     cost: float
 
@@ -85,7 +85,10 @@ class Overview:
             outlooks=found,
             reporting=_in_state(visit, State.REPORTING)[:MOST_QUEUED],
             today=_outcomes(visit, _day(visit.now)),
-            spent={"today": _spent(visit, _day(visit.now)), "this month": _spent(visit, _month(visit.now))},
+            spent={
+                "today": _spent(visit, spending.day_of(visit.now)),
+                "this month": _spent(visit, spending.month_begin(visit.now)),
+            },
             heard=_heard(visit),
             clean=self._clean,
             now=visit.now,
@@ -97,7 +100,6 @@ class Overview:
         db = visit.database
         workers: Sequence[Worker] = list(Worker.select().order_by(Worker.name).execute(db))
         newest = max(workers, key=lambda worker: worker.seen_at, default=None)
-        disk, handed = shutil.disk_usage(self._settings.home), spending.handed_over(db)
         return {
             "troubles": troubles(self._known(visit, newest)),
             "workers": workers,
@@ -107,8 +109,8 @@ class Overview:
             "agent": newest.agent if newest else None,
             "servers": list(Server.select().order_by(Server.name).execute(db)),
             "version": version("kugetsu"),
-            "disk": disk,
-            "credentials": "none" if handed == [] else handed,
+            "disk": shutil.disk_usage(self._settings.home),
+            "credentials": credentials(db),
             "database": _database_size(self._settings),
         }
 
@@ -159,11 +161,11 @@ def _outcomes(visit: Visit, since: float) -> dict[str, int]:
     return {str(outcome): counts.get(outcome, 0) for outcome in Outcome}
 
 
-def _spent(visit: Visit, since: float) -> Spent:
-    columns = (fn.COUNT(Job.id), fn.SUM(Job.tokens_in + Job.tokens_out), fn.SUM(Job.cost))
-    query = visit.sight.jobs(Job.select(*columns).where(Job.finished_at >= since))
-    count, tokens, cost = query.tuples().get(visit.database)
-    return Spent(int(count), int(tokens or 0), float(cost or 0.0))
+def _spent(visit: Visit, day: str) -> Spent:
+    """As it is booked for the budgets, from that day on."""
+    booked = spending.since(visit.database, day)
+    mine = [used for repo, used in booked.items() if visit.sight.sees(repo)]
+    return Spent(sum(tokens for tokens, _ in mine), sum(cost for _, cost in mine))
 
 
 def _heard(visit: Visit) -> list[Heard]:
@@ -187,12 +189,4 @@ def _database_size(settings: Settings) -> int:
 
 
 def _day(now: float) -> float:
-    return _midnight(now).timestamp()
-
-
-def _month(now: float) -> float:
-    return _midnight(now).replace(day=1).timestamp()
-
-
-def _midnight(now: float) -> datetime:
-    return datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
