@@ -21,7 +21,7 @@ from models import hooks
 from models.hooks import SERVER, HookState
 from models.repofile import RepoFileWrong, parse
 from models.settings import allowed_by_name, repo_allowed
-from models.tables import Hook
+from models.side_tables import Hook
 from models.wire import Permissions, Repository
 
 log = logging.getLogger(__name__)

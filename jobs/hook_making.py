@@ -14,7 +14,7 @@ from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import hooks
 from models.hooks import HookState
-from models.tables import Hook
+from models.side_tables import Hook
 from models.wire import Hook as Seen
 
 log = logging.getLogger(__name__)

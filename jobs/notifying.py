@@ -13,7 +13,8 @@ from models.estimate import Outlook
 from models.notices import Event, all_notices
 from models.outbox import Told
 from models.outlook import outlooks
-from models.tables import Job, Notification
+from models.side_tables import Notification
+from models.tables import Job
 
 LOOK_SECONDS = 2.0
 TROUBLE_SECONDS = 10.0

@@ -20,7 +20,7 @@ from jobs.wiring import Wiring
 from models import recovery, repos, watching
 from models.repos import Seen
 from models.settings import repo_allowed
-from models.tables import Census, Watch
+from models.side_tables import Census, Watch
 from models.watching import Pace
 from models.wire import Repository
 

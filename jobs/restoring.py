@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,9 @@ from models.moves import State
 from models.tables import Job, Thread, Worker
 
 STAGING: Final = "+restoring"
+
+_MODE: Final = 0o755
+"""The most that anything restored may allow: nothing runs as its owner, and only that one writes to it."""
 
 
 class RestoreRefused(Exception):
@@ -75,13 +78,30 @@ def _unpack(archive: Path, staging: Path) -> _Manifest:
             members = sorted(tar.getmembers(), key=lambda member: member.issym())
             if not members or members[0].name != MANIFEST:
                 raise RestoreRefused(f"{archive} is no backup of Kugetsu's")
-            tar.extractall(staging, members=list(filter(_is_ours, members)), numeric_owner=True, filter="tar")
+            if (name := _leading_out(members)) is not None:
+                raise RestoreRefused(f"{archive} was tampered with: it would write to {name}")
+            for member in members:
+                member.mode &= _MODE
+            # Python 3.11.2, which Debian 12 has, knows no filters; newer ones ask for one, and their own would refuse
+            # links to other folders.
+            more: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
+            tar.extractall(staging, members=list(filter(_is_ours, members)), numeric_owner=True, **more)  # noqa: S202
         manifest = msgspec.json.decode((staging / MANIFEST).read_bytes(), type=_Manifest)
     except (tarfile.TarError, msgspec.DecodeError, EOFError) as error:
         raise RestoreRefused(f"{archive} cannot be read as a backup: {error}") from error
     if manifest.format != FORMAT:
         raise RestoreRefused(f"{archive} was made by Kugetsu {manifest.version}; right would be that version")
     return manifest
+
+
+def _leading_out(members: Sequence[tarfile.TarInfo]) -> str | None:
+    """The name of a member that would be written outside the folder: by its own path, or through a link."""
+    links = {PurePosixPath(member.name) for member in members if member.issym()}
+    for member in members:
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or not links.isdisjoint(path.parents):
+            return member.name
+    return None
 
 
 def _is_ours(member: tarfile.TarInfo) -> bool:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from models.notices import Notice
 from models.reading import SettingsError
-from models.tables import Notification
+from models.side_tables import Notification
 
 SECONDS = 10.0
 """How long a webhook may take to answer."""

@@ -18,7 +18,8 @@ from peewee import Case, Database, Expression, fn
 
 from models import settings as configured
 from models.settings import DEFAULT_SERVER, Settings
-from models.tables import Delivery, Hook, Refusal, Server
+from models.side_tables import Hook, Refusal
+from models.tables import Delivery, Server
 
 SERVER = ""
 """The place that is the whole server."""

@@ -14,7 +14,8 @@ from peewee import Database, Expression, fn
 
 from models.moves import State
 from models.notices import TEST, Event, Notice, event_of
-from models.tables import Bookmark, Job, Move, Notification, Repo, Thread
+from models.side_tables import Bookmark, Notification
+from models.tables import Job, Move, Repo, Thread
 
 AT_ONCE = 200
 """Moves looked through in one transaction."""

@@ -12,8 +12,9 @@ from peewee import Database, fn
 from models import store
 from models.intake import FOREIGN_EDIT, Asks, Look, NewAsk
 from models.payloads import Malformed, parse
+from models.side_tables import Hint
 from models.store import Incoming, NewDelivery
-from models.tables import Ask, Delivery, Heard, Hint, Thread
+from models.tables import Ask, Delivery, Heard, Thread
 
 SOURCE = "reconcile"
 """The `source` of what no webhook brought."""

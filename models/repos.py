@@ -9,7 +9,8 @@ import msgspec
 from peewee import JOIN, Database
 
 from models.prepared import Prepared, slot, slots
-from models.tables import Repo, Thread, Watch
+from models.side_tables import Watch
+from models.tables import Repo, Thread
 
 
 class Seen(msgspec.Struct, frozen=True):

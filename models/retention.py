@@ -8,7 +8,8 @@ from typing import Any
 from peewee import SQL, Database, Expression, ModelSelect, SqliteDatabase, fn
 
 from models.moves import State
-from models.tables import Ask, Delivery, Heard, Job, Notification, Repo, Thread
+from models.side_tables import Notification
+from models.tables import Ask, Delivery, Heard, Job, Repo, Thread
 
 CHUNK = 200
 """Deliveries, or notifications, that go in one transaction: few enough that none that comes meanwhile waits long."""

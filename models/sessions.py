@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from peewee import Database
 
-from models.tables import Session
+from models.side_tables import Session
 
 LASTS: Final = 8 * 3600
 """Seconds after which one has to sign in again: so long may what somebody may see be out of date."""

@@ -15,7 +15,8 @@ import msgspec
 from peewee import Database, fn
 
 from models.moves import State
-from models.tables import Account, Gateway, Job, Spending
+from models.side_tables import Account, Gateway, Spending
+from models.tables import Job
 
 
 class Spent(msgspec.Struct, frozen=True):

@@ -14,7 +14,8 @@ import msgspec
 from peewee import EXCLUDED, Database
 
 from models.prepared import Prepared, slot, slots
-from models.tables import Job, Repo, Tally
+from models.side_tables import Tally
+from models.tables import Job, Repo
 
 if TYPE_CHECKING:
     from models.moves import State

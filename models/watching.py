@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from peewee import Database, Expression
 
-from models.tables import Census, Repo, Server, Watch
+from models.side_tables import Census, Watch
+from models.tables import Repo, Server
 
 
 class Pace(msgspec.Struct, frozen=True):

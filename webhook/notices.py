@@ -14,7 +14,7 @@ from jobs.redact import Redactor
 from models import outbox
 from models.notices import Notice, all_notices
 from models.settings import Settings
-from models.tables import Notification
+from models.side_tables import Notification
 from webhook.door import Done, Door, Problem, Visit
 from webhook.status import rfc3339
 from webhook.steering import Nothing

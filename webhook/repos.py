@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from jobs.redact import Redactor
 from models import hooks
 from models.settings import Settings
-from models.tables import Hook
+from models.side_tables import Hook
 from webhook.door import Done, Door, Problem, Visit
 from webhook.status import rfc3339
 

@@ -11,7 +11,8 @@ from models import budgets, limits, recovery, spending, store
 from models.moves import Outcome, State
 from models.recovery import Missed
 from models.settings import Settings
-from models.tables import Delivery, Job, Repo, Server, Watch, Worker
+from models.side_tables import Watch
+from models.tables import Delivery, Job, Repo, Server, Worker
 from webhook.health import SILENT, what_is_missing
 
 Value = str | int | float | bool | None

@@ -15,7 +15,7 @@ import pytest
 from jobs.gateway import app, calls
 from jobs.gateway.veil import Veil
 from models import spending
-from models.tables import Account
+from models.side_tables import Account
 from tests.fakes.provider import Answer, FakeProvider, chat, stream, whole
 from tests.unit.gateways import KEY, Setting, gateway
 

@@ -2,7 +2,7 @@
 
 import httpx
 
-from models.tables import Spending
+from models.side_tables import Spending
 from tests.flows.conftest import MakeWorld
 
 

@@ -6,7 +6,8 @@ import httpx
 import pytest
 from peewee import fn
 
-from models.tables import Ask, Thread, Watch
+from models.side_tables import Watch
+from models.tables import Ask, Thread
 from tests.fakes.gitea import FakeGitea, Remark
 from tests.flows.conftest import MakeWorld
 from tests.forge_protocol import AnyGitea

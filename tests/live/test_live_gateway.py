@@ -10,7 +10,7 @@ import pytest
 
 from jobs import opencode
 from jobs.gateway import files
-from models.tables import Account, Gateway
+from models.side_tables import Account, Gateway
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.llm import FakeLLM, bash, opencode_config, turn
 from tests.fakes.provider import FakeProvider, messages

@@ -16,8 +16,8 @@ from jobs.servers import Forges
 from jobs.wiring import Wiring
 from models import hooks
 from models.settings import Settings
+from models.side_tables import Hook as Row
 from models.tables import Delivery
-from models.tables import Hook as Row
 from tests.fakes.gitea import FakeGitea, Hook
 from tests.fakes.gitea.places import BOT_SCOPES
 from tests.unit.website import Website, running, settings_for

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from models.checkup import Level
-from models.tables import Hook
+from models.side_tables import Hook
 from tests.fakes.gitea.places import BOT_SCOPES
 from tests.unit.clinic import Clinic, cause_of, level_of
 from tests.unit.hook_stage import BOT, REPO, free_port, staged

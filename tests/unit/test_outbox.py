@@ -8,7 +8,8 @@ from models import ledger, outbox, retention
 from models.moves import Outcome, State
 from models.notices import Event, Notice, all_notices
 from models.outbox import PAUSES, Told
-from models.tables import Job, Move, Notification
+from models.side_tables import Notification
+from models.tables import Job, Move
 from tests.unit.test_tally import asked
 
 NOTICES = all_notices(["json://127.0.0.1"], {})

@@ -8,8 +8,9 @@ from models import recovery, repos, threads
 from models.events import Person
 from models.intake import FOREIGN_EDIT, Decision, Ignore, Look
 from models.repos import Seen
+from models.side_tables import Watch
 from models.store import Incoming
-from models.tables import Delivery, Repo, Thread, Watch
+from models.tables import Delivery, Repo, Thread
 from tests.unit.storing import ANN, APP, all_jobs, comment, delivery, hear, look, new_ask
 
 HERE = Look(APP, 7, is_pull=False)

@@ -16,7 +16,7 @@ import pytest
 from starlette.routing import Route
 
 from models import sessions
-from models.tables import Session
+from models.side_tables import Session
 from tests.fakes.gitea import FakeGitea
 from tests.unit.deliveries import secret
 from tests.unit.test_jobs_pages import ask

@@ -11,8 +11,9 @@ from peewee import Database, IntegrityError, OperationalError, Select, SqliteDat
 from models import store, threads
 from models.events import Person
 from models.intake import Ignore
+from models.schema import TABLES
 from models.store import Incoming
-from models.tables import TABLES, Ask, Delivery, Intake, Job, Repo, Server, Thread
+from models.tables import Ask, Delivery, Intake, Job, Repo, Server, Thread
 from tests.unit.storing import ANN, APP, LIB, all_jobs, comment, delivery, hear, look, new_ask, say
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from models.settings import Settings
-from models.tables import Hook, Repo, Thread
+from models.side_tables import Hook
+from models.tables import Repo, Thread
 
 Weight = Literal["stops", "warns"]
 

@@ -1,0 +1,29 @@
+"""All tables together."""
+
+from __future__ import annotations
+
+from peewee import Model
+
+from models.side_tables import (
+    Account,
+    Bookmark,
+    Census,
+    Gateway,
+    Hint,
+    Hook,
+    Notification,
+    Refusal,
+    Session,
+    Spending,
+    Tally,
+    Watch,
+)
+from models.tables import Ask, Delivery, Heard, Intake, Job, Move, Repo, Server, Thread, Worker
+
+TABLES: tuple[type[Model], ...] = (
+    *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
+    *(Account, Spending, Gateway, Tally, Hook, Refusal),
+    *(Bookmark, Notification),
+    *(Watch, Census, Hint, Session),
+)
+"""All of them, in an order in which they can be created."""
