@@ -29,11 +29,10 @@ class GiteaHooks(GiteaHttp):
 
     def hooks(self, place: str) -> list[Hook]:
         """All webhooks there, other people's too. GiteaRefused without the right, GiteaMissing where there is no such
-        place; a person's account is no organisation.
+        place; a person's account is no organisation. Of the server its system hooks, not those it gives to each new
+        repository: all that Gitea up to 1.22 and Forgejo list, and later ones where nothing else is asked for.
         """
-        # Since 1.23 the server lists its default hooks too, where it is not told which; others know no such word.
-        query = {} if place else {"type": "system"}
-        return list(self.pages(Hook, f"{_path(place)}/hooks", **query))
+        return list(self.pages(Hook, f"{_path(place)}/hooks"))
 
     def create_hook(self, place: str, spec: HookSpec) -> Hook:
         """A new one. Gitea makes another for an address that has one already: look first."""

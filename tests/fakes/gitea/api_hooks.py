@@ -45,9 +45,8 @@ def list_hooks(call: Call) -> Answer:
 
 
 def list_admin_hooks(call: Call) -> Answer:
-    """Those of one type, the system's unless said; versions before 1.23, and Forgejo, know no types here."""
-    wanted = call.request.query.get("type", "system") if call.forge.dialect.gitea(23) else "system"
-    kept = [hook for hook in _hooks(call) if wanted in ("all", hook.target)]
+    """The system's, not those for each new repository."""
+    kept = [hook for hook in _hooks(call) if hook.target == "system"]
     return call.paged(kept, call.forge.shapes.hook, link=False)
 
 
@@ -156,6 +155,6 @@ ROUTES = (
     *_routes(R, "repository"),
     Route("POST", f"{R}/hooks/{{id}}/tests", try_hook, "repository", query="ref"),
     *_routes("/orgs/{org}", "organization"),
-    Route("GET", "/admin/hooks", list_admin_hooks, "admin", query="type"),
+    Route("GET", "/admin/hooks", list_admin_hooks, "admin"),
     *_routes("/admin", "admin")[1:],
 )
