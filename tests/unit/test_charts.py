@@ -5,7 +5,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
@@ -95,6 +95,8 @@ def test_the_limit_is_drawn(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(*[st.floats(0, 1e6)] * 3), min_size=1, max_size=40))
+@example([(5e-324, 0.0, 0.0)])
+@example([(1.7e-308, 0.0, 0.0)])
 def test_every_bar_is_within_the_drawing(values: list[tuple[float, ...]]) -> None:
     bars = [Bar(str(number), value) for number, value in enumerate(values)]
     kinds = [Kind(name, name) for name in ("a", "b", "c")]

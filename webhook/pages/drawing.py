@@ -12,6 +12,8 @@ _LINES = 4
 _GAP = 0.25
 """Of a bar's own width, between it and the next."""
 _MOST_NAMES = 8
+_LEAST = 1e-9
+"""What is less is as good as nothing: no scale is made for it."""
 _WIDEST = 96.0
 """Of a bar with its gap: few bars stand on the left instead of filling all."""
 
@@ -117,7 +119,7 @@ def draw(
 
 def _round_up(value: float) -> float:
     """The next 4, 8, 20 or 40 times a power of ten: an even quarter of it stands at each line."""
-    if value <= 0:
+    if value < _LEAST:
         return float(_LINES)
     power = 10.0 ** math.floor(math.log10(value / _LINES))
     return next(power * factor for factor in (4, 8, 20, 40) if value <= power * factor * (1 + 1e-9))
