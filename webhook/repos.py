@@ -82,8 +82,7 @@ class Repos:
 
     def _wanted(self, visit: Visit, said: Switch) -> Hook:
         """The repository, where this may be wanted of its webhook. Raises Problem."""
-        if not visit.viewer.sees_all:
-            raise Problem(403, "only who sees all repositories may change webhooks here")
+        visit.only_who_sees_all("changing webhooks is")
         row = self._named(visit, said.server)
         if self._settings.webhooks == "off":
             raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
