@@ -86,6 +86,8 @@ def _repos(repos: Repos) -> list[BaseRoute]:
     return [
         Route("/admin/repos", repos.list),
         Route("/admin/repos/{owner}/{repo}/webhook", repos.webhook, methods=["POST"]),
+        Route("/admin/organizations/{owner}/webhook", repos.organization_webhook, methods=["POST"]),
+        Route("/admin/servers/{server}/webhook", repos.server_webhook, methods=["POST"]),
     ]
 
 
