@@ -30,8 +30,7 @@ class SetUpOver:
 
     def _done(self, visit: Visit) -> Response:
         """The worker, Gitea and the webhooks, until all have been seen to; then the doctor is called, once."""
-        if not visit.viewer.sees_all:
-            raise Problem(403, "the first start is for who sees all repositories")
+        visit.only_who_sees_all("the first start is")
         db = visit.database
         if checkups.latest(db) is not None or checkups.pending(db) is not None:
             return RedirectResponse(DOCTOR, 303, headers=HEADERS)
