@@ -32,7 +32,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
     """Everything below /admin. `refused` counts by HTTP status the deliveries turned away since the start."""
     settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings, wiring.environ))
     access = Access(settings, Seals(key_of(settings.home)), wiring.database)
-    door = Door(access, Frame(), wiring.database, wiring.clock)
+    door = Door(access, Frame(wiring.settings.servers), wiring.database, wiring.clock)
     streams = Streams(door, wiring.database, _stopping)
     return [
         static_route(),

@@ -78,7 +78,8 @@ class Repos:
         self._ring()
         what = "to be removed" if said.remove else "to be made right"
         told = {"server": row.server, "repo": row.place, "webhook": what}
-        return Done(told, f"The webhook of {row.place} is {what}.", 202)
+        on = f" on {row.server}" if len(self._settings.servers) > 1 else ""
+        return Done(told, f"The webhook of {row.place}{on} is {what}.", 202)
 
     def _wanted(self, visit: Visit, said: Switch) -> Hook:
         """The repository, where this may be wanted of its webhook. Raises Problem."""
@@ -88,7 +89,7 @@ class Repos:
         if self._settings.webhooks == "off":
             raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
         if not row.allowed and not said.remove:
-            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS")
+            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS, or repos of its server")
         if row.by is not None and said.remove:
             whose = f"organisation {row.by}" if row.by else "whole server"
             raise Problem(409, f"{row.place} has none of its own: that of the {whose} tells of it")
@@ -97,7 +98,10 @@ class Repos:
     def _named(self, visit: Visit, server: str) -> Hook:
         """The repository of the address; one that is not known is looked for. Raises Problem."""
         name = "{owner}/{repo}".format(**visit.request.path_params)
-        found = [row for row in hooks.named(visit.database, name) if server in ("", row.server)]
+        if server and server not in self._settings.servers:
+            raise Problem(404, f"there is no server {server!r}; there are {', '.join(self._settings.servers)}")
+        known = [row for row in hooks.named(visit.database, name) if row.server in self._settings.servers]
+        found = [row for row in known if server in ("", row.server)]
         if not found:
             hooks.list_soon(visit.database, now=visit.now)
             self._ring()
