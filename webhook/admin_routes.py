@@ -12,6 +12,7 @@ from jobs.redact import Redactor
 from webhook.access import Access
 from webhook.admin_status import Admin
 from webhook.deliveries import Deliveries
+from webhook.doctor_page import Doctor
 from webhook.door import Door
 from webhook.health import Health
 from webhook.jobs import Jobs
@@ -45,6 +46,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
         *_repos(Repos(settings, door, wiring.ring, redactor)),
         *_notices(Notices(settings, door, redactor, wiring.ring)),
+        *_doctor(Doctor(door)),
         *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
     ]
 
@@ -84,6 +86,8 @@ def _repos(repos: Repos) -> list[BaseRoute]:
     return [
         Route("/admin/repos", repos.list),
         Route("/admin/repos/{owner}/{repo}/webhook", repos.webhook, methods=["POST"]),
+        Route("/admin/organizations/{owner}/webhook", repos.organization_webhook, methods=["POST"]),
+        Route("/admin/servers/{server}/webhook", repos.server_webhook, methods=["POST"]),
     ]
 
 
@@ -91,6 +95,13 @@ def _notices(notices: Notices) -> list[BaseRoute]:
     return [
         Route("/admin/notices", notices.list),
         Route("/admin/notices/{name}/test", notices.test, methods=["POST"]),
+    ]
+
+
+def _doctor(doctor: Doctor) -> list[BaseRoute]:
+    return [
+        Route("/admin/doctor", doctor.page),
+        Route("/admin/doctor", doctor.ask, methods=["POST"]),
     ]
 
 

@@ -84,6 +84,11 @@ class Visit:
         """Which page of a list is asked for, from 1."""
         return max(1, self.number("page", 9) or 1)
 
+    def only_who_sees_all(self, what: str) -> None:
+        """Raises Problem for anybody else; `what` begins its sentence, such as "the log is"."""
+        if not self.viewer.sees_all:
+            raise Problem(403, f"{what} for who sees all repositories")
+
     def page(self, template: str, **values: Any) -> Response:
         """A page of `templates/`."""
         answer = self.frame.page(template, self.viewer, here=self.request.url.path, said=self.said, **values)

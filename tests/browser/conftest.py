@@ -50,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         gitea.user(ROOT, is_admin=True)
         app = gitea.oauth.register("Kugetsu", address + CALLBACK)
         oauth = {"OAUTH_CLIENT_ID": app.id, "OAUTH_CLIENT_SECRET": app.secret, "ADMIN_TOKEN": TOKEN}
-        made = World(root, gitea, PUBLIC_URL=address, **oauth)
+        made = World(root, gitea, PUBLIC_URL=address, PORT=str(port), **oauth)
         made.halves.listen_on(port)
         with made:
             yield made

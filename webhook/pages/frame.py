@@ -58,6 +58,7 @@ MENU = (
     Entry("deliveries", "/admin/deliveries", "Deliveries"),
     Entry("repositories", "/admin/repos", "Repositories"),
     Entry("notices", "/admin/notices", "Notices", all_only=True),
+    Entry("doctor", "/admin/doctor", "Doctor", all_only=True),
 )
 
 
@@ -73,7 +74,7 @@ class Frame:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        names = ("moment", "since", "lasting", "amount", "money", "size", "badge")
+        names = ("moment", "since", "lasting", "amount", "money", "size", "badge", "linked")
         self._environment.filters.update({name: getattr(words, name) for name in names})
         self._environment.globals["stamp"] = _stamp()
         self._environment.globals["servers"] = tuple(servers) if len(servers) > 1 else ()
