@@ -34,7 +34,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
     """Everything below /admin. `refused` counts by HTTP status the deliveries turned away since the start."""
     settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings, wiring.environ))
     access = Access(settings, Seals(key_of(settings.home)), wiring.database)
-    frame = Frame()
+    frame = Frame(wiring.settings.servers)
     door = Door(access, frame, wiring.database, wiring.clock)
     streams = Streams(door, wiring.database, _stopping)
     return [

@@ -11,7 +11,7 @@ from models.settings import load
 from tests.browser import newcomer
 from tests.browser.conftest import PATIENCE_MS, free_port
 from tests.browser.newcomer import Steps, Terminal
-from tests.browser.test_pages_in_a_browser import LOOKS, PHONE, complaints
+from tests.browser.test_pages_in_a_browser import LOOKS, complaints
 from tests.fakes import stub
 from tests.fakes.gitea import FakeGitea
 from tests.world import BOT, FILES, WRITER
@@ -54,9 +54,10 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
         one.end()
 
 
-def come_in(page: Page, terminal: Terminal) -> None:
-    """Open the address that the terminal shows, and type its code."""
+def come_in(page: Page, terminal: Terminal, look: Callable[[Page], None]) -> None:
+    """Open the address that the terminal shows, and type its code; each page on the way is looked at."""
     page.goto(terminal.wait_for(r"(http://127\.0\.0\.1:\d+/admin/setup)\s"))
+    look(page)
     page.get_by_label("Code").fill(terminal.wait_for(r"type this code: ([0-9A-Z-]{14})"))
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_role("heading", name="1. Gitea or Forgejo")).to_be_visible()
@@ -76,14 +77,17 @@ def test_from_nothing_to_a_pull_request(
         context.set_default_timeout(SLOW_MS)
         page, addresses = context.new_page(), list[str]()
         page.on("request", lambda request: addresses.append(request.url))
-        come_in(page, service)
+        look = nobody_is_shut_out if script else lambda _: None
+        come_in(page, service, look)
         steps.done("`kugetsu serve` is up, and the code of the terminal typed")
         page.get_by_label("Address").fill(gitea.url)
         page.get_by_label("Token of the bot").fill(token)
         if script:
             expect(page.locator("#looked")).to_contain_text(f"of the account {BOT}")
+        look(page)
         page.get_by_role("button", name="Check").click()
         expect(page.get_by_text("scopes: write:issue, write:repository, read:user")).to_be_visible()
+        look(page)
         steps.done("Gitea's address and the bot's token are given, and good")
         page.get_by_label("In those ticked here").check()
         page.get_by_label(REPO).check()
@@ -110,30 +114,8 @@ def test_from_nothing_to_a_pull_request(
     gitea.settle()
 
 
-def test_nobody_is_shut_out_of_the_first_start(
-    chromium: Browser, gitea: FakeGitea, terminal: Callable[..., Terminal]
-) -> None:
+def nobody_is_shut_out(page: Page) -> None:
     """On a phone and on a screen, light and dark: nothing for axe to find, and nothing to scroll sideways for."""
-    service = terminal(AGENT_COMMAND=stub.COMMAND)
-    with chromium.new_context(viewport=PHONE) as context:
-        context.set_default_timeout(SLOW_MS)
-        page = context.new_page()
-        page.goto(service.wait_for(r"(http://127\.0\.0\.1:\d+/admin/setup)\s"))
-        check(page)
-        come_in(page, service)
-        check(page)
-        page.get_by_label("Address").fill(gitea.url)
-        page.get_by_label("Token of the bot").fill("no-good-token")
-        page.get_by_role("button", name="Check").click()
-        expect(page.locator("#looked")).to_contain_text("the token is not good")
-        check(page)
-        page.get_by_label("Token of the bot").fill(gitea.token_for(BOT))
-        page.get_by_role("button", name="Check").click()
-        expect(page.get_by_role("heading", name="2. Repositories")).to_be_visible()
-        check(page)
-
-
-def check(page: Page) -> None:
     for size, scheme in LOOKS:
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=scheme)

@@ -40,6 +40,7 @@ class Spent(NamedTuple):
 class Heard(NamedTuple):
     """A repository's webhook, and its last delivery."""
 
+    server: str
     name: str
     state: str
     problem: str
@@ -179,7 +180,8 @@ def _heard(visit: Visit) -> list[Heard]:
     rows = [row for row in hooks.repos(visit.database) if row.allowed and visit.viewer.may_see(row.server, row.place)]
     rows = sorted(rows, key=lambda row: (row.state == "fine", row.place.lower()))[:MOST_REPOS]
     db = visit.database
-    return [Heard(row.place, row.state, row.problem, hooks.last_delivery(db, row.server, row.place)) for row in rows]
+    last = hooks.last_delivery
+    return [Heard(row.server, row.place, row.state, row.problem, last(db, row.server, row.place)) for row in rows]
 
 
 def _leases(db: Database) -> list[tuple[str, int]]:
