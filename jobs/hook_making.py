@@ -8,12 +8,13 @@ from typing import Any
 
 from jobs import hook_trial
 from jobs.gitea import GiteaMissing, GiteaRefused
-from jobs.hook_sentences import cannot_look, did_not_arrive, missed_asks, page_of, somebody_elses
+from jobs.hook_sentences import cannot_look, cannot_look_widely, did_not_arrive, missed_asks, page_of, somebody_elses
 from jobs.hooks import Judgement, Ours, Wanted, judge
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import hooks
 from models.hooks import HookState
+from models.side_by_side import where_set
 from models.side_tables import Hook
 from models.wire import Hook as Seen
 
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400.0
 WEEK_SECONDS = 7 * DAY_SECONDS
-
-NO_SECRET = "no webhook secret is set: KUGETSU_WEBHOOK_SECRET, any long random text"  # noqa: S105 - a sentence
 
 
 class Maker:
@@ -34,33 +33,46 @@ class Maker:
         self._forge = forge
         self._gitea = forge.gitea
         settings = wiring.settings
-        self._patterns = settings.repos
+        self._patterns = settings.repos_on(forge.name)
         self._auto = settings.webhooks == "auto"
         server = settings.servers[forge.name]
         secrets = [secret.get_secret_value() for secret in server.webhook_secrets]
         self._wanted = Wanted.of(hooks.address_of(settings, forge.name), secrets)
-        self._why_not = hooks.why_unreachable(settings, server) if secrets else NO_SECRET
+        self._why_not = hooks.why_unreachable(settings, server) if secrets else _no_secret(forge.name)
 
     # A webhook for many repositories
 
     def wide(self, place: str) -> bool:
         """Whether one webhook tells of all repositories of this organisation, or ("") of the server; made where the
-        token may, where the settings allow all of them, and where that is left to us.
+        token may, where the settings allow all of them, and where that is left to us or was asked for.
         """
+        row = hooks.row_of(self._db, self._forge.name, place)
         try:
             there = self._gitea.hooks(place)
-        except (GiteaRefused, GiteaMissing):
+        except (GiteaRefused, GiteaMissing) as error:
+            if row is not None and row.asked > row.answered:
+                self._seen(row, cannot_look_widely(self._forge.url, place, error))
             return place in hooks.wide_heard(self._db, self._forge.name, self._now() - WEEK_SECONDS)
-        row = hooks.row_of(self._db, self._forge.name, place)
         judged = judge(there, self._wanted, _ours(row))
-        wished = self._auto and hooks.allows_all_of(self._patterns, place)
-        if not wished:
+        if row is not None and row.wish == "removed":
+            return self._stay_away(row, judged)
+        wished = self._auto or (row is not None and row.wish == "made")
+        if not (wished and hooks.allows_all_of(self._patterns, place)):
             return self._leave(row, judged)
         row = row or hooks.ensure(self._db, self._forge.name, place)
         made = self._make_right(row, judged) if judged.state != HookState.FINE else {}
-        now = self._now()
-        hooks.seen(self._db, row, due_at=row.due_at, looked_at=now, **(_columns(judged) | made))
+        self._seen(row, _columns(judged) | made)
         return bool(made.get("state", judged.state) == HookState.FINE)
+
+    def _seen(self, row: Hook, columns: dict[str, Any]) -> None:
+        hooks.seen(self._db, row, due_at=row.due_at, looked_at=self._now(), **columns)
+
+    def _stay_away(self, row: Hook, judged: Judgement) -> bool:
+        """It was taken away on request; one that somebody makes by hand later is theirs."""
+        if row.asked == row.answered:
+            return judged.state == HookState.FINE
+        self._seen(row, self._remove(row, judged))
+        return False
 
     def _leave(self, row: Hook | None, judged: Judgement) -> bool:
         """One that we made for repositories that may no longer be worked on is taken away; another's stays."""
@@ -180,6 +192,10 @@ class Maker:
         log.info("%s %s: webhook %d is taken away", self._forge.name, place or "(server)", hook.id)
         with suppress(GiteaMissing):
             self._gitea.delete_hook(place, hook.id)
+
+
+def _no_secret(server: str) -> str:
+    return f"no webhook secret is set: {where_set(server, 'webhook_secret')}, any long random text"
 
 
 def _ours(row: Hook | None) -> Ours:

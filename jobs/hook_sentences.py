@@ -17,6 +17,13 @@ def cannot_look(url: str, place: str, rights: str, scope: str | None) -> dict[st
     return {"state": HookState.REFUSED, "problem": problem, "cure": f"{url}/{place}/settings/collaboration"}
 
 
+def cannot_look_widely(url: str, place: str, error: Exception) -> dict[str, Any]:
+    """Gitea does not let us see the webhooks of this organisation, or ("") of the whole server."""
+    right = f"the bot owns {place} and its token has write:organization" if place else "it is the site administrator's"
+    problem = f"webhooks here can be seen and made only where {right}: {error}"
+    return {"state": HookState.REFUSED, "problem": problem, "cure": f"{url}/user/settings/applications"}
+
+
 def somebody_elses(address: str) -> dict[str, Any]:
     """Deliveries come in by a webhook that is not ours."""
     problem = f"webhooks arrive, but by one with another address than {address}; none is made beside it unasked"

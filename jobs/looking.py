@@ -16,7 +16,6 @@ from jobs.wiring import Wiring
 from models import recovery
 from models.intake import PRIORITY_SCOPE, Asks, Ignore, decide, is_ask_label
 from models.payloads import Malformed, parse
-from models.settings import repo_allowed
 from models.store import Incoming, NewDelivery
 from models.wire import Comment, Issue, Repository
 
@@ -146,7 +145,7 @@ class Look:
         except Malformed as error:
             log.warning("repo=%s: something found there cannot be read: %s", self._name, error)
             return None
-        allowed = partial(repo_allowed, self._wiring.settings.repos)
+        allowed = partial(self._wiring.settings.allows, self._forge.name)
         decision = decide(event, bot=self._forge.bot, repo_allowed=allowed)
         if isinstance(decision, Ignore):
             return None

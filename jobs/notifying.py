@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from jobs import notice_sentences
+from jobs.rounds import Rounds
 from jobs.senders import NotSent, sender_of
 from jobs.wiring import Wiring
-from models import outbox, trouble
+from models import outbox
 from models.estimate import Outlook
 from models.notices import Event, all_notices
 from models.outbox import Told
@@ -17,7 +17,6 @@ from models.side_tables import Notification
 from models.tables import Job
 
 LOOK_SECONDS = 2.0
-TROUBLE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -33,33 +32,17 @@ class Notifier:
         self._wiring = wiring
         self._notices = all_notices(settings.notify, settings.notices)
         self._senders = {name: sender_of(name, notice) for name, notice in self._notices.items()}
-        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+        self._rounds = Rounds(wiring, "notifier", self._look, seconds=LOOK_SECONDS)
 
     def start(self) -> None:
         """Begin, where there is anybody to tell."""
         if self._notices:
             outbox.begin(self._wiring.db)
-            self._thread.start()
+            self._rounds.start()
 
     def join(self, seconds: float) -> None:
         """Wait for its end, once `stopping` of the wiring is set. What it is sending is sent again by the next one."""
-        if self._thread.is_alive():
-            self._thread.join(seconds)
-
-    def _run(self) -> None:
-        pause = LOOK_SECONDS
-        while not self._wiring.stopping.wait(pause):
-            try:
-                self._look()
-                pause = LOOK_SECONDS
-            except Exception as error:
-                pause = TROUBLE_SECONDS
-                if (words := trouble.of_storage(error)) is None:
-                    log.exception("notifications stumbled; they go on")
-                else:
-                    log.warning("notifications wait: %s", words)
-                    self._wiring.db.close()
-        self._wiring.db.close()
+        self._rounds.join(seconds)
 
     def _look(self) -> None:
         while outbox.gather(self._wiring.db, self._notices, self._say, now=self._wiring.clock()):

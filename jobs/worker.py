@@ -14,6 +14,7 @@ from peewee import PeeweeException
 from jobs import opencode, presence, queue_view, room, sandbox
 from jobs.agent import StartGate
 from jobs.desk import Desk
+from jobs.doctor.calls import Calls
 from jobs.gateway.doors import Doors
 from jobs.hook_care import HookCare
 from jobs.known_secrets import secrets_of
@@ -77,6 +78,7 @@ class WorkerProcess:
         self._desk = Desk(self._wiring, Reporter(self._wiring, workspace), workspace, self._reconciler)
         self._hooks = HookCare(self._wiring)
         self._notifier = Notifier(self._wiring)
+        self._calls = Calls(self._wiring, environ)
         self._stopping = self._wiring.stopping
         self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
@@ -108,6 +110,7 @@ class WorkerProcess:
         self._checker.start()
         self._namer.start()
         self._notifier.start()
+        self._calls.start()
         self._clearer.start()
         for lane in Lane:
             self._bells.ring(lane)
@@ -123,6 +126,7 @@ class WorkerProcess:
         self._notifier.join(STOP_SECONDS)
         self._clearer.join(STOP_SECONDS)
         with suppress(PeeweeException):  # the next worker finds out by itself
+            self._calls.join(STOP_SECONDS)
             threads.free_threads_of(self._db, self._presence.name)
             Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
         self._wiring.forges.close()

@@ -148,6 +148,12 @@ def named(db: Database, place: str) -> list[Hook]:
     return list(Hook.select().where(fn.LOWER(Hook.place) == place.lower()).order_by(Hook.server).execute(db))
 
 
+def servers_of(db: Database, owner: str) -> dict[str, str]:
+    """The servers on which the bot sees repositories of this owner, and how each spells the name."""
+    theirs = Hook.select(Hook.server, Hook.place).where(fn.LOWER(Hook.place).startswith(f"{owner.lower()}/"))
+    return {row.server: row.place.partition("/")[0] for row in theirs.execute(db)}
+
+
 def ensure(db: Database, server: str, place: str) -> Hook:
     """The row of this place, made where it is missing."""
     _ensure(db, server, place)
@@ -183,7 +189,10 @@ def all_due(db: Database, server: str, *, now: float) -> None:
 
 def ask(db: Database, row: Hook, wish: str, *, now: float) -> None:
     """Somebody wants this place's webhook `made` (or mended), or `removed`."""
-    Hook.update(asked=Hook.asked + 1, wish=wish, due_at=now).where(Hook.id == row.id).execute(db)
+    with db.atomic():
+        Hook.update(asked=Hook.asked + 1, wish=wish, due_at=now).where(Hook.id == row.id).execute(db)
+        if "/" not in row.place:  # it is looked at with its server, and so is each repository that it tells of
+            Hook.update(due_at=0.0).where((Hook.server == row.server) & (Hook.place == SERVER)).execute(db)
 
 
 def seen(db: Database, row: Hook, *, due_at: float, **columns: Any) -> None:
@@ -263,6 +272,13 @@ def note_refusal(db: Database, server: str, status: int, sentence: str, *, now: 
 def repos(db: Database) -> list[Hook]:
     """Every repository that the bot sees, by server and name."""
     rows = Hook.select().where(Hook.place.contains("/")).order_by(Hook.server, Hook.place)
+    return list(rows.execute(db))
+
+
+def wide(db: Database) -> list[Hook]:
+    """The organisations and servers that have, or had, a webhook of ours for many repositories, or are to have one."""
+    about = Hook.hook_id.is_null(False) | (Hook.wish != "") | (Hook.state == HookState.FINE)
+    rows = Hook.select().where(~Hook.place.contains("/") & about).order_by(Hook.server, Hook.place)
     return list(rows.execute(db))
 
 

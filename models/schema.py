@@ -8,6 +8,7 @@ from models.side_tables import (
     Account,
     Bookmark,
     Census,
+    CheckupRequest,
     Gateway,
     Hint,
     Hook,
@@ -23,7 +24,7 @@ from models.tables import Ask, Delivery, Heard, Intake, Job, Move, Repo, Server,
 TABLES: tuple[type[Model], ...] = (
     *(Server, Worker, Intake, Repo, Thread, Delivery, Job, Ask, Heard, Move),
     *(Account, Spending, Gateway, Tally, Hook, Refusal),
-    *(Bookmark, Notification),
+    *(Bookmark, Notification, CheckupRequest),
     *(Watch, Census, Hint, Session),
 )
 """All of them, in an order in which they can be created."""

@@ -235,6 +235,24 @@ class Notification(Model):
         )
 
 
+class CheckupRequest(Model):
+    """An examination of all, or of one repository ("OWNER/NAME"), that somebody asked for on the admin page.
+
+    `findings` is the JSON of a `models.checkup.Checkup`, "" until it is finished.
+    """
+
+    id = AutoField()
+    repo = TextField(default="")
+    asked_by = TextField()
+    asked_at = DoubleField()
+    started_at = DoubleField(null=True)
+    finished_at = DoubleField(null=True)
+    findings = TextField(default="")
+
+    class Meta:
+        table_name = "checkup_request"
+
+
 class Session(Model):
     """Somebody who has signed in to the admin pages. `digest` is of the id that their browser holds, `repos` a JSON
     list of the repositories that they may write to.

@@ -39,14 +39,20 @@ def refusal(request: Request, token: SecretStr | None) -> Response | None:
     """
     if token is not None:
         return None if _has_token(request, token.get_secret_value()) else _unauthorised()
+    said = why_not_from_here(request)
+    return JSONResponse({"error": said}, 403) if said else None
+
+
+def why_not_from_here(request: Request) -> str:
+    """Why this counts as no request of a person at this very machine, in a sentence; "" where it does. Blocks."""
     if not _is_local(request):
-        return JSONResponse({"error": ONLY_HERE}, 403)
+        return ONLY_HERE
     if peers.may_be_an_agent(request.scope["client"], request.scope["server"]):
         _log.warning("%s %s was refused to what may be an agent", request.method, request.url.path)
-        return JSONResponse({"error": NOT_AGENTS}, 403)
+        return NOT_AGENTS
     if peers.may_be_a_proxy(request.scope["client"], request.scope["server"]):
-        return JSONResponse({"error": NOT_PROXIES}, 403)
-    return None
+        return NOT_PROXIES
+    return ""
 
 
 def _unauthorised() -> Response:

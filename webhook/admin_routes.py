@@ -12,6 +12,7 @@ from jobs.redact import Redactor
 from webhook.access import Access
 from webhook.admin_status import Admin
 from webhook.deliveries import Deliveries
+from webhook.doctor_page import Doctor
 from webhook.door import Door
 from webhook.health import Health
 from webhook.jobs import Jobs
@@ -22,6 +23,7 @@ from webhook.pages.frame import Frame, static_route
 from webhook.pages.overview import Overview
 from webhook.repos import Repos
 from webhook.seals import Seals, key_of
+from webhook.setup.over import SetUpOver
 from webhook.signin import SignIn
 from webhook.steering import Steering
 from webhook.streams import Streams
@@ -32,12 +34,14 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
     """Everything below /admin. `refused` counts by HTTP status the deliveries turned away since the start."""
     settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings, wiring.environ))
     access = Access(settings, Seals(key_of(settings.home)), wiring.database)
-    door = Door(access, Frame(), wiring.database, wiring.clock)
+    frame = Frame(wiring.settings.servers)
+    door = Door(access, frame, wiring.database, wiring.clock)
     streams = Streams(door, wiring.database, _stopping)
     return [
         static_route(),
+        *(SetUpOver(settings, door) if wiring.set_up is None else wiring.set_up).routes(frame),
         *_signin(SignIn(settings, door, SignInServer.of(settings))),
-        Route("/admin", Overview(settings, door, health, refused, redactor).page),
+        Route("/admin", Overview(settings, door, health, refused, redactor, set_up=wiring.set_up is None).page),
         Route("/admin/status", Admin(settings, door, refused, health).status),
         Route("/admin/charts", Charts(door).page),
         Route("/admin/live", streams.changes),
@@ -45,6 +49,7 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
         *_deliveries(Deliveries(settings, door, redactor, wiring.ring)),
         *_repos(Repos(settings, door, wiring.ring, redactor)),
         *_notices(Notices(settings, door, redactor, wiring.ring)),
+        *_doctor(Doctor(door)),
         *_steering(Steering(door, (wiring.ring, wiring.ring_agents))),
     ]
 
@@ -84,6 +89,8 @@ def _repos(repos: Repos) -> list[BaseRoute]:
     return [
         Route("/admin/repos", repos.list),
         Route("/admin/repos/{owner}/{repo}/webhook", repos.webhook, methods=["POST"]),
+        Route("/admin/organizations/{owner}/webhook", repos.organization_webhook, methods=["POST"]),
+        Route("/admin/servers/{server}/webhook", repos.server_webhook, methods=["POST"]),
     ]
 
 
@@ -91,6 +98,13 @@ def _notices(notices: Notices) -> list[BaseRoute]:
     return [
         Route("/admin/notices", notices.list),
         Route("/admin/notices/{name}/test", notices.test, methods=["POST"]),
+    ]
+
+
+def _doctor(doctor: Doctor) -> list[BaseRoute]:
+    return [
+        Route("/admin/doctor", doctor.page),
+        Route("/admin/doctor", doctor.ask, methods=["POST"]),
     ]
 
 

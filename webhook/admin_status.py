@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from models.settings import Settings
 from webhook.counting import DeliveryCounts
-from webhook.door import Door, Problem, Visit
+from webhook.door import Door, Visit
 from webhook.health import Health
 from webhook.status import read
 
@@ -31,8 +31,7 @@ class Admin:
         return await self._door.get(self._status)(request)
 
     def _status(self, visit: Visit) -> Response:
-        if not visit.viewer.sees_all:
-            raise Problem(403, "the status of everything is for who sees all repositories")
+        visit.only_who_sees_all("the status of everything is")
         db, verdicts = visit.database, self._counts.read(visit.database)
         status = read(db, self._settings, now=visit.now, refused=self._refused(), verdicts=verdicts)
         return JSONResponse({**status, "storage": self._health.storage()})

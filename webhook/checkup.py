@@ -1,4 +1,4 @@
-"""What the doctor found, as text for a terminal and as JSON. Pure."""
+"""What the doctor found, as text for a terminal, as JSON, and in the order of a page. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import msgspec
 from models.checkup import Checkup, Finding, Level
 
 ORDER = (Level.WRONG, Level.WARNING, Level.UNKNOWN, Level.WELL)
-"""What has to be done stands on top, in the order of the chain."""
 
 _WIDTH = max(len(level) for level in Level)
 
 
 def as_text(checkup: Checkup) -> str:
     """A paragraph for each finding that asks for something, a line for each that does not, and a last word."""
-    lines = [
-        line for level in ORDER for finding in checkup.findings if finding.level == level for line in _lines(finding)
-    ]
-    return "\n".join([*lines, _last_word(checkup)])
+    lines = [line for finding in in_order(checkup) for line in _lines(finding)]
+    return "\n".join([*lines, last_word(checkup)])
+
+
+def in_order(checkup: Checkup) -> list[Finding]:
+    """What has to be done first, each level in the order of the chain."""
+    return sorted(checkup.findings, key=lambda finding: ORDER.index(finding.level))
 
 
 def as_json(checkup: Checkup) -> dict[str, Any]:
@@ -38,7 +40,8 @@ def _lines(finding: Finding) -> Iterator[str]:
             yield f"{'':{_WIDTH}}  {name}: {text}"
 
 
-def _last_word(checkup: Checkup) -> str:
+def last_word(checkup: Checkup) -> str:
+    """How it is, in one sentence."""
     count = sum(finding.level == Level.WRONG for finding in checkup.findings)
     said = sum(finding.level in (Level.WARNING, Level.UNKNOWN) for finding in checkup.findings)
     if not count:

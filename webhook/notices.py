@@ -44,7 +44,7 @@ class Notices:
         return await self._door.post(Nothing, self._test)(request)
 
     def _list(self, visit: Visit) -> Response:
-        _only_who_sees_all(visit)
+        visit.only_who_sees_all("whom the service tells is")
         query = Notification.select().order_by(Notification.id.desc())
         if visit.asked("target"):
             query = query.where(Notification.target == visit.asked("target"))
@@ -89,7 +89,7 @@ class Notices:
         }
 
     def _test(self, visit: Visit, _said: Nothing) -> Done:
-        _only_who_sees_all(visit)
+        visit.only_who_sees_all("whom the service tells is")
         name = str(visit.request.path_params["name"])
         if name not in self._notices:
             names = ", ".join(self._notices) or "none: set KUGETSU_NOTIFY"
@@ -106,8 +106,3 @@ def state_of(row: Notification) -> str:
     if row.given_up:
         return "given up"
     return "failing" if row.problem else "waiting"
-
-
-def _only_who_sees_all(visit: Visit) -> None:
-    if not visit.viewer.sees_all:
-        raise Problem(403, "whom the service tells is for who looks after it")

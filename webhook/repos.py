@@ -50,6 +50,14 @@ class Repos:
         """POST /admin/repos/OWNER/REPO/webhook: a worker makes it or mends it, or, {"remove": true}, takes it away."""
         return await self._door.post(Switch, self._switch)(request)
 
+    async def organization_webhook(self, request: Request) -> Response:
+        """POST /admin/organizations/OWNER/webhook: the same for the one of all of an organisation's repositories."""
+        return await self._door.post(Switch, self._switch_organization)(request)
+
+    async def server_webhook(self, request: Request) -> Response:
+        """POST /admin/servers/NAME/webhook: the same for the one of all of a server's repositories."""
+        return await self._door.post(Switch, self._switch_server)(request)
+
     def _list(self, visit: Visit) -> Response:
         settings = self._settings
         known = [row for row in hooks.repos(visit.database) if row.server in settings.servers]
@@ -61,8 +69,14 @@ class Repos:
                 "webhooks": settings.webhooks,
                 "addresses": {name: hooks.address_of(settings, name) for name in settings.servers},
                 "repos": [repo_as_json(visit.database, settings, row) for row in rows],
+                "wide": self._wide(visit),
             }
         )
+
+    def _wide(self, visit: Visit) -> Sequence[Json]:
+        """The webhooks for many repositories, for who sees all of those."""
+        rows = hooks.wide(visit.database) if visit.viewer.sees_all else []
+        return [_wide_as_json(row) for row in rows if row.server in self._settings.servers]
 
     def _page(self, visit: Visit, rows: Sequence[Hook]) -> Response:
         """What is wrong first: of many repositories the others need no look."""
@@ -70,41 +84,87 @@ class Repos:
         heard = [hooks.last_delivery(visit.database, row.server, row.place) for row in rows]
         told = [repo_as_json(visit.database, self._settings, row) for row in rows]
         repos = [{**one, "heard_at": at} for one, at in zip(told, heard, strict=True)]
-        return visit.page("repos.html", repos=repos, webhooks=self._settings.webhooks, clean=self._clean)
+        return visit.page(
+            "repos.html", repos=repos, wide=self._wide(visit), webhooks=self._settings.webhooks, clean=self._clean
+        )
 
     def _switch(self, visit: Visit, said: Switch) -> Done:
+        self._check_may_switch(visit)
         row = self._wanted(visit, said)
+        told = {"server": row.server, "repo": row.place}
+        return self._asked(visit, said, row, told, f"{row.place}{self._on(row.server)}")
+
+    def _switch_organization(self, visit: Visit, said: Switch) -> Done:
+        self._check_may_switch(visit)
+        owner = str(visit.request.path_params["owner"])
+        servers = hooks.servers_of(visit.database, owner)
+        found = sorted(name for name in servers if said.server in ("", name) and name in self._settings.servers)
+        if not found:
+            raise Problem(404, f"the bot sees no repository of {owner}")
+        if len(found) > 1:
+            raise Problem(409, _which(owner, found))
+        (server,) = found
+        return self._switch_wide(visit, said, server, servers[server], f"the organisation {owner}{self._on(server)}")
+
+    def _switch_server(self, visit: Visit, said: Switch) -> Done:
+        self._check_may_switch(visit)
+        name = str(visit.request.path_params["server"])
+        if name not in self._settings.servers:
+            raise Problem(404, f"there is no server {name!r}; there are {', '.join(self._settings.servers) or 'none'}")
+        return self._switch_wide(visit, said, name, hooks.SERVER, f"the server {name}")
+
+    def _switch_wide(self, visit: Visit, said: Switch, *where: str) -> Done:
+        server, place, whose = where
+        if not said.remove and not hooks.allows_all_of(self._settings.repos_on(server), place):
+            what = (
+                f"its webhook would tell of all repositories of {whose}, and KUGETSU_REPOS does not allow all of them"
+            )
+            raise Problem(409, what)
+        told = {"server": server} | ({"organization": place} if place else {})
+        return self._asked(visit, said, hooks.ensure(visit.database, server, place), told, whose)
+
+    def _asked(self, visit: Visit, said: Switch, row: Hook, told: Json, whose: str) -> Done:
         hooks.ask(visit.database, row, "removed" if said.remove else "made", now=visit.now)
         self._ring()
         what = "to be removed" if said.remove else "to be made right"
-        told = {"server": row.server, "repo": row.place, "webhook": what}
-        return Done(told, f"The webhook of {row.place} is {what}.", 202)
+        return Done({**told, "webhook": what}, f"The webhook of {whose} is {what}.", 202)
+
+    def _on(self, server: str) -> str:
+        """Which server something is on, where there are several."""
+        return f" on {server}" if len(self._settings.servers) > 1 else ""
+
+    def _check_may_switch(self, visit: Visit) -> None:
+        """Raises Problem."""
+        visit.only_who_sees_all("changing webhooks is")
+        if self._settings.webhooks == "off":
+            raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
 
     def _wanted(self, visit: Visit, said: Switch) -> Hook:
         """The repository, where this may be wanted of its webhook. Raises Problem."""
-        if not visit.viewer.sees_all:
-            raise Problem(403, "only who sees all repositories may change webhooks here")
         row = self._named(visit, said.server)
-        if self._settings.webhooks == "off":
-            raise Problem(409, "KUGETSU_WEBHOOKS is off; right would be auto or manual")
         if not row.allowed and not said.remove:
-            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS")
+            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS, or repos of its server")
         if row.by is not None and said.remove:
             whose = f"organisation {row.by}" if row.by else "whole server"
-            raise Problem(409, f"{row.place} has none of its own: that of the {whose} tells of it")
+            where = f"/admin/organizations/{row.by}/webhook" if row.by else f"/admin/servers/{row.server}/webhook"
+            raise Problem(
+                409, f"{row.place} has none of its own: that of the {whose} tells of it; right would be {where}"
+            )
         return row
 
     def _named(self, visit: Visit, server: str) -> Hook:
         """The repository of the address; one that is not known is looked for. Raises Problem."""
         name = "{owner}/{repo}".format(**visit.request.path_params)
-        found = [row for row in hooks.named(visit.database, name) if server in ("", row.server)]
+        if server and server not in self._settings.servers:
+            raise Problem(404, f"there is no server {server!r}; there are {', '.join(self._settings.servers)}")
+        known = [row for row in hooks.named(visit.database, name) if row.server in self._settings.servers]
+        found = [row for row in known if server in ("", row.server)]
         if not found:
             hooks.list_soon(visit.database, now=visit.now)
             self._ring()
             raise Problem(404, f"the bot sees no repository {name}; if it is new, it is looked for now: try again soon")
         if len(found) > 1:
-            names = ", ".join(row.server for row in found)
-            raise Problem(409, f'{name} is on several servers; right would be {{"server": NAME}} with one of {names}')
+            raise Problem(409, _which(name, [row.server for row in found]))
         return found[0]
 
 
@@ -130,6 +190,24 @@ def repo_as_json(db: Database, settings: Settings, row: Hook) -> Json:
         "labels": {"missing": row.labels_missing.split(", ") if row.labels_missing else []},
         "file": {"valid": not row.file_problem, "problem": row.file_problem},
     }
+
+
+def _wide_as_json(row: Hook) -> Json:
+    """A webhook for many repositories."""
+    return {
+        "server": row.server,
+        "of": "organization" if row.place else "server",
+        "organization": row.place or None,
+        "state": row.state,
+        "problem": row.problem,
+        "cure": row.cure,
+        "pending": row.asked > row.answered,
+        "looked_at": rfc3339(row.looked_at),
+    }
+
+
+def _which(name: str, servers: Sequence[str]) -> str:
+    return f'{name} is on several servers; right would be {{"server": NAME}} with one of {", ".join(servers)}'
 
 
 def _whose(row: Hook) -> str:

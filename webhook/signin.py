@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from models import sessions
 from models.settings import Settings
-from webhook.access import ADMIN, Access, Denied, cookie_of, same
+from webhook.access import ADMIN, Access, Denied, cookie_of, keep_session, same
 from webhook.door import Done, Door, Problem, Visit, own_path
 from webhook.oauth import NotSignedIn, Person, SignInServer
 from webhook.pages.frame import HEADERS
@@ -136,13 +136,7 @@ class SignIn:
 
     def _signed_in(self, number: str, after: str) -> Response:
         answer = RedirectResponse(own_path(after), 303, headers=HEADERS)
-        answer.set_cookie(
-            self._cookie,
-            self._access.seals.seal("session", number),
-            sessions.LASTS,
-            path="/",
-            **self._kept_how(),
-        )
+        keep_session(answer, self._settings, self._access.seals, number)
         return answer
 
     def _kept_how(self) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from models import checkups
 from models.moves import ENDED, State
+from models.side_tables import Hook
 from models.tables import Delivery, Intake, Job, Move, Worker
 from webhook.access import Denied
 from webhook.door import Door, Problem, Visit
@@ -177,7 +179,9 @@ class Streams:
         intake = Intake.select(Intake.capacity, Intake.paused, Intake.reason)
         newest = [model.select(fn.MAX(model.id)).scalar(db) for model in (Move, Delivery)]
         workers = Worker.select(Worker.name).order_by(Worker.name)
-        return repr([list(query.tuples().execute(db)) for query in (running, intake, workers)] + newest)
+        webhooks = Hook.select(fn.MAX(Hook.looked_at), fn.SUM(Hook.asked))
+        found = [list(query.tuples().execute(db)) for query in (running, intake, workers, webhooks)]
+        return repr([found, newest, checkups.version(db)])
 
     def _with_database(self, read: Callable[[], Found]) -> Found:
         with self._database.connection_context():

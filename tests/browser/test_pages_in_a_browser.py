@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
 
+from models import checkups
 from tests.browser.conftest import PATIENCE_MS, ROOT, TOKEN, Open
 from tests.fakes.answers import Reply, answering
 from tests.world import READER, WRITER, World
@@ -18,7 +19,8 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 PHONE, SCREEN = ViewportSize(width=320, height=640), ViewportSize(width=1440, height=900)
 LOOKS: tuple[tuple[ViewportSize, Literal["light", "dark"]], ...] = ((PHONE, "light"), (SCREEN, "dark"))
 PAGES = ("/admin", "/admin/jobs", "/admin/jobs/{job}", "/admin/deliveries",
-    "/admin/deliveries/1", "/admin/charts", "/admin/repos", "/admin/signin", "/admin/jobs/999999")  # fmt: skip
+    "/admin/deliveries/1", "/admin/charts", "/admin/repos", "/admin/notices",
+    "/admin/doctor", "/admin/signin", "/admin/jobs/999999")  # fmt: skip
 
 
 def complaints(page: Page) -> list[str]:
@@ -117,6 +119,27 @@ def test_everything_can_be_done_by_its_button(open_page: Open, world: World, scr
     press(page, "Replay")
     expect(page.get_by_role("status")).to_contain_text("Replayed as delivery")
     world.wait_quiet()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with-script", "without-script"])
+def test_the_doctor_comes_when_called(open_page: Open, world: World, script: bool) -> None:
+    page = open_page("/admin/doctor", java_script_enabled=script)
+    page.get_by_label("Repository").fill(world.repo)
+    press(page, "Look now")
+    found = page.locator("#doctor")
+    expect(found).to_contain_text(world.repo)
+    world.wait_for(lambda: looks_finished(world) == 1 + (not script), "the doctor to be done")
+    if not script:
+        page.reload()
+    expect(found).to_contain_text("round trip", timeout=PATIENCE_MS)
+    expect(found.get_by_role("heading")).to_contain_text("Nothing is wrong")
+    if script:
+        assert complaints(page) == []
+
+
+def looks_finished(world: World) -> int:
+    with world.database() as database:
+        return checkups.version(database)[1]
 
 
 def test_without_a_script_every_page_still_says_all_it_has_to(open_page: Open, finished: int) -> None:

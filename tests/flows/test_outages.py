@@ -79,7 +79,8 @@ def test_every_request_meets_every_trouble(make_world: MakeWorld, fake: FakeGite
     issue = world.issue("Crash", "stub: wait go\nstub: write app.py fixed")
     fake.trouble_each(gauntlet.choose)
     world.label(issue, "kugetsu/code")
-    world.wait_until(lambda: world.said(issue, "live"), "the comment that is edited later", timeout=60.0)
+    started = lambda: world.agent_runs() and world.said(issue, "live")  # noqa: E731
+    world.wait_until(started, "the agent, and the comment that is edited later", timeout=120.0)
     world.let_go(issue, "go")
     world.wait_for_result(issue, timeout=120.0)
     fake.trouble_each(None)

@@ -113,7 +113,7 @@ ROWS = {
 
 
 def rows_of_the_readme() -> list[str]:
-    section = (ROOT / "README.md").read_text().split("## On an issue", 1)[1].split("\n## ", 1)[0]
+    section = (ROOT / "README.md").read_text().split("### All there is to say", 1)[1].split("\n### ", 1)[0]
     table = section.split("| you do |", 1)[1].split("\n\n", 1)[0]
     return [line.split("|")[1].strip() for line in table.splitlines()[2:]]
 

@@ -8,6 +8,7 @@ replaced when something changes.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,13 +58,14 @@ MENU = (
     Entry("deliveries", "/admin/deliveries", "Deliveries"),
     Entry("repositories", "/admin/repos", "Repositories"),
     Entry("notices", "/admin/notices", "Notices", all_only=True),
+    Entry("doctor", "/admin/doctor", "Doctor", all_only=True),
 )
 
 
 class Frame:
-    """Renders pages."""
+    """Renders pages. `servers` are the names of those that are set up: where there are several, the pages name them."""
 
-    def __init__(self) -> None:
+    def __init__(self, servers: Collection[str] = ()) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -72,9 +74,10 @@ class Frame:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        names = ("moment", "since", "lasting", "amount", "money", "size", "badge")
+        names = ("moment", "since", "lasting", "amount", "money", "size", "badge", "linked")
         self._environment.filters.update({name: getattr(words, name) for name in names})
         self._environment.globals["stamp"] = _stamp()
+        self._environment.globals["servers"] = tuple(servers) if len(servers) > 1 else ()
 
     def page(self, template: str, viewer: Viewer | None, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page of a template. `values` must hold all that it names, beside `viewer` and `menu`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _KILO = 1024
+_ADDRESS = re.compile(r"(https?://[^\s<>\"']*[^\s<>\"'.,:;)])")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 MARKS = {
@@ -24,6 +26,9 @@ MARKS = {
     "duplicate": "off",
     "ignored": "off",
     "fine": "good",
+    "well": "good",
+    "wrong": "bad",
+    "warning": "waits",
     "missing": "bad",
     "wrong address": "bad",
     "wrong events": "bad",
@@ -89,6 +94,13 @@ def size(number: float) -> str:
             return f"{value:.3g} {unit}"
         value /= _KILO
     return f"{value:.3g} {_UNITS[-1]}"
+
+
+def linked(text: str) -> Markup:
+    """A text in which addresses are links."""
+    parts = _ADDRESS.split(text)
+    link = Markup('<a href="{0}">{0}</a>')
+    return Markup("").join(link.format(part) if at % 2 else escape(part) for at, part in enumerate(parts))
 
 
 def badge(name: str) -> Markup:
