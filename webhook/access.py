@@ -16,6 +16,7 @@ from models.settings import Settings
 from webhook.admin import refusal, why_not_from_here
 from webhook.attempts import Attempts, TooMany
 from webhook.seals import Seals
+from webhook.senders import sender_of
 from webhook.viewing import Viewer
 
 ADMIN: Final = "admin"
@@ -103,15 +104,22 @@ class Access:
         if refusal(request, self.settings.admin_token) is None:
             return Viewer(ADMIN, sees_all=True)
         if given:
-            self.attempts.failed(address_of(request))
+            self.failed(request)
         raise Denied(401, "the admin token is missing or wrong", sign_in=True)
 
     def check_attempts(self, request: Request) -> None:
         """Raise Denied where nobody may try to sign in from there now."""
         try:
-            self.attempts.check(address_of(request))
+            self.attempts.check(self._from(request))
         except TooMany as error:
             raise Denied(429, str(error), wait=error.seconds) from None
+
+    def failed(self, request: Request) -> None:
+        """Count a try to sign in that was wrong."""
+        self.attempts.failed(self._from(request))
+
+    def _from(self, request: Request) -> str:
+        return sender_of(request, self.settings.trusted_proxies)
 
     def check_change(self, request: Request, viewer: Viewer, given: str, *, form: bool) -> None:
         """Raise Denied for a change that a page of another site may have made the viewer's browser send. `given` is the
@@ -129,11 +137,6 @@ class Access:
         ours = (request.headers.get("host", ""), urlsplit(self.settings.public_url).netloc)
         if (origin is not None and urlsplit(origin).netloc not in ours) or site not in OWN_SITES:
             raise Denied(403, "a page of another site may not steer this service")
-
-
-def address_of(request: Request) -> str:
-    """Where a request comes from, as far as it is known here: behind a proxy, the proxy."""
-    return request.client.host if request.client else ""
 
 
 def same(given: str, right: str) -> bool:

@@ -139,6 +139,17 @@ ROWS = {
         "test_without_a_token_a_name_of_elsewhere_is_not_served",
         "test_no_page_of_another_site_steers",
     ],
+    "a visitor of a proxy on this machine": [
+        "test_visitors_are_not_taken_for_this_machine",
+        "test_nor_where_the_proxy_says_nothing_of_them",
+        "test_they_would_be_if_loopback_were_enough",
+    ],
+    "who guesses the admin token through a proxy": [
+        "test_who_guesses_the_token_shuts_nobody_else_out",
+        "test_each_visitor_is_known_by_an_address_of_their_own",
+        "test_without_trust_in_the_proxy_all_would_be_one",
+        "test_only_a_trusted_proxy_says_for_whom_it_speaks",
+    ],
     "somebody else takes over the first start": [
         "test_without_the_code_nothing_is_shown_and_nothing_done",
         "test_a_code_is_guessed_ten_times_and_no_more",
