@@ -119,8 +119,7 @@ class Forges:
 
     def __init__(self, servers: Mapping[str, configured.Server], db: Database) -> None:
         self._db = db
-        usable = {name: server for name, server in servers.items() if server.url and server.token}
-        self._forges = {name: Forge(server, db) for name, server in usable.items()}
+        self._forges = {name: Forge(server, db) for name, server in configured.usable(servers).items()}
 
     def __getitem__(self, name: str) -> Forge:
         """The server called `name`. Raises `GiteaDown` where the settings do not (or no longer) say how to reach it."""

@@ -35,7 +35,18 @@ from models.reading import (
 )
 from models.side_by_side import DEFAULT_SERVER
 
-__all__ = ["DEFAULT_SERVER", "Server", "Settings", "SettingsError", "allowed_by_name", "load", "repo_allowed"]
+__all__ = [
+    "DEFAULT_SERVER",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "allowed_by_name",
+    "file_of",
+    "given",
+    "load",
+    "repo_allowed",
+    "usable",
+]
 
 CONFIG_FILE: Final = "kugetsu.toml"
 DEFAULT_HOME: Final = "~/.kugetsu"
@@ -218,10 +229,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     Raises SettingsError.
     """
     from_environment = read_environment(environ, _plain_settings())
-    home = expand(from_environment.get("home", DEFAULT_HOME), environ)
-    named = environ.get(CONFIG_VARIABLE, "").strip()
-    file = expand(named, environ) if named else home / CONFIG_FILE
-    from_file = read_file(file, _plain_settings(), must_exist=bool(named))
+    file = file_of(environ)
+    from_file = read_file(file, _plain_settings(), must_exist=_is_named(environ))
     read: dict[str, Any] = {"home": DEFAULT_HOME, **from_file, **from_environment}
     for setting in ("home", "temp_dir"):
         if isinstance(read.get(setting), str):
@@ -236,6 +245,29 @@ def load(environ: Mapping[str, str]) -> Settings:
         side_by_side.check(settings)
         return settings
     raise SettingsError(message)
+
+
+def usable(servers: Mapping[str, Server]) -> dict[str, Server]:
+    """Those that can be worked with: they have an address and a token."""
+    return {name: server for name, server in servers.items() if server.url and server.token}
+
+
+def file_of(environ: Mapping[str, str]) -> Path:
+    """The settings file, whether it is there or not."""
+    if _is_named(environ):
+        return expand(environ[CONFIG_VARIABLE].strip(), environ)
+    return expand(environ.get(f"{PREFIX}HOME", "").strip() or DEFAULT_HOME, environ) / CONFIG_FILE
+
+
+def given(environ: Mapping[str, str]) -> frozenset[str]:
+    """The plain settings that the environment or the file has, by their names in the file. Raises SettingsError."""
+    names = _plain_settings()
+    from_file = read_file(file_of(environ), names, must_exist=_is_named(environ))
+    return frozenset(read_environment(environ, names)) | frozenset(from_file)
+
+
+def _is_named(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(CONFIG_VARIABLE, "").strip())
 
 
 def allowed_by_name(patterns: Sequence[str]) -> list[str]:

@@ -152,7 +152,7 @@ class Receiver:
         except Busy as busy:
             return self._refuse(request, busy.status, str(busy), uuid, quietly=True)
         except Refused as refused:
-            return await self._turn_away(request, headers, refused, uuid)
+            return await self._turn_away(request, refused, uuid)
         except CannotStore as problem:
             return self._refuse(request, _UNAVAILABLE, str(problem), uuid)
         status = _ACCEPTED if accepted.verdict == "accepted" else _OK
@@ -206,9 +206,9 @@ class Receiver:
         except TimeoutError:
             raise Refused(_UNAVAILABLE, "too many long comments are being read now", signed=True) from None
 
-    async def _turn_away(self, request: Request, headers: Mapping[str, str], refused: Refused, uuid: str) -> Response:
+    async def _turn_away(self, request: Request, refused: Refused, uuid: str) -> Response:
         """Refuse, and write it down, unless this sender only tries."""
-        tries = not refused.signed and not self._doorkeeper.refused(request, headers)
+        tries = not refused.signed and not self._doorkeeper.refused(request)
         if not tries and (server := _server_of(request)) in self._secrets:
             await self._refusals.note(server, refused.status, str(refused))
         return self._refuse(request, refused.status, str(refused), uuid, quietly=tries)

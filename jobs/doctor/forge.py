@@ -49,10 +49,10 @@ def look(gitea: Gitea, server: Server, settings: Settings, clock: Callable[[], f
     yield from reach
     if any(finding.level == Level.WRONG and finding.check == "gitea" for finding in reach):
         return
-    yield (who := token(gitea, server))
-    if who.level == Level.WRONG:
+    found = account(gitea, server)
+    yield from found
+    if any(finding.level == Level.WRONG for finding in found):
         return
-    yield from scopes(gitea, server)
     unreachable = hooks.why_unreachable(settings, server)
     if unreachable:
         cure = "set KUGETSU_PUBLIC_URL=http://HOST:8420, as Gitea's machine knows this one"
@@ -108,6 +108,15 @@ def _clock(server: Server, theirs: float, ours: float) -> Finding:
     return wrong(
         "clock", what, where=server.name, why=why, cure="timedatectl set-ntp true, on the machine that is wrong"
     )
+
+
+def account(gitea: Gitea, server: Server) -> list[Finding]:
+    """Whose token it is, and every scope that it lacks, in one go: a token's scopes cannot be changed."""
+    who = token(gitea, server)
+    if who.check == "token" and who.level == Level.WRONG:
+        return [who]
+    lacks_another = who.level == Level.WRONG
+    return [who, *(found for found in scopes(gitea, server) if not (lacks_another and found.level == Level.WELL))]
 
 
 def token(gitea: Gitea, server: Server) -> Finding:
