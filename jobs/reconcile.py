@@ -108,7 +108,7 @@ class Reconciler:
             problem = where.words or str(missing)
             watching.put_off(self._wiring.db, watch, problem=problem, due_at=0.0 if where.moved else now + pause)
         except (GiteaError, ValueError) as error:
-            log.warning("repo=%s could not be looked at: %s", watch.repo.name, error)
+            log.warning("server=%s repo=%s could not be looked at: %s", watch.server, watch.repo.name, error)
             watching.put_off(self._wiring.db, watch, problem=str(error), due_at=now + self._pause(watch, error))
         return True
 

@@ -132,13 +132,13 @@ class Forges:
         """What they are called."""
         return tuple(self._forges)
 
-    def check_due(self, now: float) -> None:
-        """Note how each server is whose turn it is: sooner where it was not well. Where one is well again, all that
+    def check_due(self, name: str, now: float) -> None:
+        """Note how this server is where it is its turn: sooner where it was not well. Where it is well again, all that
         waits for it is due at once.
         """
-        for forge in self._forges.values():
-            if now >= forge.check_at:
-                self._check(forge, now)
+        forge = self._forges[name]
+        if now >= forge.check_at:
+            self._check(forge, now)
 
     def _check(self, forge: Forge, now: float) -> None:
         forge.checked_at = now

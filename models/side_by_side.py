@@ -24,7 +24,7 @@ def where_set(server: str, key: str) -> str:
 
 def check(settings: Settings) -> None:
     """Raise SettingsError for what would let something of one server count on another."""
-    for problem in (*_shared(settings), *_of_nobody(settings)):
+    for problem in (*_shared(settings), *_of_nobody(settings), *_unknown(settings)):
         raise SettingsError(problem)
 
 
@@ -37,6 +37,15 @@ def _shared(settings: Settings) -> Iterator[str]:
         theirs = {secret.get_secret_value() for secret in other.webhook_secrets}
         if any(secret.get_secret_value() in theirs for secret in one.webhook_secrets):
             yield f"{names} have the same webhook_secret; right would be one of its own for each server"
+
+
+def _unknown(settings: Settings) -> Iterator[str]:
+    """Whoever is told of what happens on a server that is misspelt is never told."""
+    known = ", ".join(settings.servers) or "none"
+    for name, notice in settings.notices.items():
+        for server in notice.servers:
+            if server not in settings.servers:
+                yield f"notices.{name}.servers names {server!r}, which is not set up; right would be some of {known}"
 
 
 def _of_nobody(settings: Settings) -> Iterator[str]:

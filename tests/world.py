@@ -365,8 +365,8 @@ class World:
 
     def _desk_is_idle(self) -> bool:
         with self.database() as database:
-            sql = "SELECT count(*) FROM thread WHERE desk_wanted > desk_seen"
-            return bool(database.execute_sql(sql).fetchone()[0] == 0)  # type: ignore[no-untyped-call]
+            waits = (Thread.desk_wanted > Thread.desk_seen) & (Thread.server == self.server)
+            return not Thread.select().where(waits).exists(database)
 
     def wait_for(self, seen: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
         """Wait for something that is not on Gitea."""

@@ -1,6 +1,10 @@
 """A Gitea and a Forgejo side by side, with the same names and numbers on both: nothing of one gets into the other."""
 
+import json
+import os
 import re
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobs.gitea_http import GiteaHttp
+from models.checkup import Level
 from tests.fakes.gitea import FakeGitea
+from tests.fakes.listener import listening
 from tests.flows.two_servers import Side, TwoServers
 from tests.unit.deliveries import signed_headers
 from tests.world import READER, WRITER
@@ -141,3 +148,85 @@ def test_the_secret_of_one_server_opens_nothing_at_the_address_of_the_other(make
             headers = signed_headers(text, "issue_comment", secret)
             answer = httpx.post(side.address, content=text, headers=headers, trust_env=False)
             assert answer.status_code == status, answer.text
+
+
+def test_a_server_that_never_answers_keeps_only_its_own(
+    make_servers: MakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GiteaHttp.__init__.__kwdefaults__ or {}, "timeout", 600.0)
+    servers = make_servers(MAX_CONCURRENT_AGENTS="1")
+    one, other = servers.sides
+    held = one.gitea.hold("GET /api/v1/repos/.*", times=None)
+    for number in range(2):
+        write_there(one, "stub: write app.py late", f"Number {number}")
+    one.wait_until(lambda: held.hits >= 2, "the desk to be kept")
+    write_there(other, "stub: write app.py in-time")
+    other.wait_for_result(1)
+    assert {job.state for job in one.jobs()} <= {"asked"}
+    held.cancel()
+    for issue in (1, 2):
+        one.wait_for_result(issue)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_token_that_is_revoked_on_one_server_stops_nothing_on_the_other(make_servers: MakeServers) -> None:
+    servers = make_servers(RECONCILE_INTERVAL="1s")
+    one, other = servers.sides
+    write_there(one, "stub: wait go\nstub: write app.py late")
+    one.wait_for_agents(1)
+    token = one.gitea.forge.state.tokens[one.token]
+    one.gitea.revoke(one.token)
+    one.let_go(1, "go")
+    one.wait_for(
+        lambda: "(401)" in servers.get("/admin/status").json()["gitea"]["gitea"]["problem"], "it to be noticed"
+    )
+    ready = servers.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]["gitea"]) == (200, False)
+    assert [reason.partition(":")[0] for reason in ready.json()["reasons"]] == ["gitea"]
+    found = servers.examine()
+    assert found.cause is not None
+    assert (found.cause.check, found.cause.where) == ("token", "gitea")
+    assert {finding.level for finding in found.findings if finding.where.startswith("forgejo")} == {Level.WELL}
+    with other.gitea.webhooks_lost():
+        write_there(other, "stub: write app.py in-time")
+    other.wait_for_result(1)
+    assert ("reconcile", 1) in [(row.source, row.issue) for row in other.deliveries() if row.verdict == "accepted"]
+    assert [job.state for job in one.jobs()] == ["reporting"]
+    one.gitea.forge.state.tokens[one.token] = token
+    one.wait_for_result(1)
+
+
+def test_the_doctor_says_which_server_and_its_cure_mends_that_one(make_servers: MakeServers) -> None:
+    servers = make_servers()
+    one, other = servers.sides
+    other.gitea.repo("acme/only-here", files={"a": "b"}, collaborators={other.bot: "admin"})
+    there = servers.examine("acme/only-here")
+    assert {finding.where for finding in there.findings if "only-here" in finding.where} == {"forgejo acme/only-here"}
+    other.hooks()[0].active = False
+    found = servers.examine("acme/widgets")
+    assert found.cause is not None
+    assert (found.cause.check, found.cause.where) == ("webhook", "forgejo acme/widgets")
+    assert {finding.level for finding in found.findings if finding.where.startswith("gitea")} == {Level.WELL}
+    subprocess.run(shlex.split(found.cause.cure), check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
+    other.wait_until(lambda: other.hooks()[0].active, "the webhook to be mended")
+    other.gitea.settle()
+    assert servers.examine("acme/widgets").well
+    assert len(one.hooks()) == len(other.hooks()) == 1
+
+
+def test_who_wants_to_know_of_one_server_is_told_of_that_alone(make_servers: MakeServers) -> None:
+    with listening() as friend:
+        table = f'webhook = "http://{friend.address}/hook"\nsecret = "a-secret-of-theirs"\nservers = ["forgejo"]'
+        servers = make_servers(f"[notices.own]\n{table}")
+        for side in servers.sides:
+            write_there(side, "stub: write app.py fixed")
+        for side in servers.sides:
+            side.wait_for_result(1)
+        servers.other.wait_until(lambda: len(friend.heard) >= 4, "four deliveries")
+    facts = [json.loads(heard.body) for heard in friend.heard]
+    assert [(fact["event"], fact["server"]) for fact in facts] == [
+        (f"task_{event}", "forgejo") for event in ("queued", "dequeued", "started", "completed")
+    ]
+    assert facts[-1]["issue_url"] == f"{servers.other.gitea.url}/acme/widgets/issues/1"
+    (sent, *_) = servers.get("/admin/notices").json()["sent"]
+    assert sent["title"] == "forgejo acme/widgets#1 is done"
