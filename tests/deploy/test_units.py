@@ -101,6 +101,15 @@ def test_all_of_them_are_one_account_with_the_same_folders() -> None:
         assert environment(unit)["KUGETSU_HOME"] == HOME
 
 
+def test_the_command_is_run_as_the_service_is() -> None:
+    text = (UNITS / "kugetsu").read_text()
+    given_to_it = dict(pair.split("=", 1) for pair in re.findall(r"--(?:property|setenv)=(\S+)", text))
+    unit = dict(directives("kugetsu-worker.service")) | environment("kugetsu-worker.service")
+    assert {name: unit[name] for name in given_to_it} == given_to_it
+    assert {"User", "EnvironmentFile", "KUGETSU_HOME", "StateDirectory", "TMPDIR"} <= set(given_to_it)
+    assert PROGRAM in text
+
+
 def test_what_the_units_start_serves_works_and_backs_up(tmp_path: Path) -> None:
     with started("kugetsu-web.service", tmp_path) as (_, port), started("kugetsu-worker.service", tmp_path) as (log, _):
         url = f"http://127.0.0.1:{port}"
