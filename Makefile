@@ -41,12 +41,20 @@ promtool: .venv
 browser: .venv
 	@sh tests/browser/prepare.sh
 
+.PHONY: deploy-tools
+deploy-tools: .venv
+	@sh tests/deploy/prepare.sh $(CURDIR)/$(BIN)
+
 .PHONY: screenshots
 screenshots: .venv opencode browser ## the pictures of the README, made anew from the demo
 	@exec $(BIN)/python -P -m tests.screenshots
 
+.PHONY: first-start
+first-start: .venv browser ## from a clone to a pull request by the first-start page, in a browser; the steps and their seconds
+	@exec $(BIN)/python -P -m tests.browser.first_start
+
 .PHONY: test
-test: .venv opencode promtool browser ## every check: format, lint, types, import contracts, tests
+test: .venv opencode promtool browser deploy-tools ## every check: format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
@@ -75,3 +83,4 @@ format: .venv ## format the code
 lock: ## lock the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group build -o requirements-build.lock

@@ -167,7 +167,15 @@ def _tell_of_trouble(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> 
 
 
 def _refuse(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, reason: str) -> None:
-    log.info("job=%s repo=%s issue=%s refused %s: %s", ask.job_id, thread.repo.name, thread.issue, ask.author, reason)
+    log.info(
+        "job=%s server=%s repo=%s issue=%s refused %s: %s",
+        ask.job_id,
+        thread.server,
+        thread.repo.name,
+        thread.issue,
+        ask.author,
+        reason,
+    )
     _react(forge, thread, ask, "-1")
     if not threads.refused_before(wiring.db, ask, reason):
         text = sentences.refusal(ask.id, ask.author, reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
+SHARE = 2
+"""Threads of one server that are seen to at once, where there are several: one that hangs keeps only these."""
+
 ARCHIVED_PAUSE_SECONDS = 86400.0
 """Its repository being no longer archived is seen by others, and ends the pause."""
 
@@ -40,6 +44,7 @@ class Desk:
         self._workspace = workspace
         self._reconciler = reconciler
         self._whereabouts = Whereabouts(wiring)
+        self._taking, self._taken = threading.Lock(), Counter[str]()
 
     def look(self) -> None:
         """See to threads, and look at Gitea between two of them, until nothing is due. One ring wakes one worker, who
@@ -52,12 +57,24 @@ class Desk:
         thread = self._take()
         if thread is None:
             return False
-        self._wiring.bells.ring(Lane.DESK)
-        self._see_to(thread)
+        try:
+            self._wiring.bells.ring(Lane.DESK)
+            self._see_to(thread)
+        finally:
+            with self._taking:
+                self._taken[thread.server] -= 1
         return True
 
     def _take(self) -> Thread | None:
-        return threads.take_thread(self._wiring.db, self._wiring.worker, now=self._wiring.clock(), lease=LEASE_SECONDS)
+        wiring = self._wiring
+        with self._taking:
+            several = len(wiring.forges.names) > 1
+            full = [name for name, count in self._taken.items() if count >= SHARE] if several else []
+            now = wiring.clock()
+            thread = threads.take_thread(wiring.db, wiring.worker, now=now, lease=LEASE_SECONDS, but_of=full)
+            if thread is not None:
+                self._taken[thread.server] += 1
+            return thread
 
     def _see_to(self, thread: Thread) -> None:
         try:
@@ -72,7 +89,9 @@ class Desk:
                 self._give_back_patiently(thread, words or "")
                 return
             if words is None:
-                log.exception("repo=%s issue=%s: the desk stumbled", thread.repo.name, thread.issue)
+                log.exception(
+                    "server=%s repo=%s issue=%s: the desk stumbled", thread.server, thread.repo.name, thread.issue
+                )
             self._put_off(thread, words or "an error of Kugetsu's own; its log has all of it")
 
     def _attend(self, thread: Thread) -> None:
@@ -93,7 +112,9 @@ class Desk:
         if where.given_up:
             now = self._wiring.clock()
             for job_id in closing.give_up(self._wiring.db, thread.id, now=now, reason=where.words):
-                log.error("job=%s repo=%s ends untold: %s", job_id, thread.repo.name, where.words)
+                log.error(
+                    "job=%s server=%s repo=%s ends untold: %s", job_id, thread.server, thread.repo.name, where.words
+                )
             threads.thread_done(self._wiring.db, thread, now=now)
             return
         if where.moved:
@@ -115,13 +136,20 @@ class Desk:
 
     def _put_off(self, thread: Thread, problem: str, least: float = 0.0) -> None:
         pause = max(pause_after(thread.desk_failures), least)
-        log.warning("repo=%s issue=%s again in %.0f s: %s", thread.repo.name, thread.issue, pause, problem)
+        log.warning(
+            "server=%s repo=%s issue=%s again in %.0f s: %s",
+            thread.server,
+            thread.repo.name,
+            thread.issue,
+            pause,
+            problem,
+        )
         not_before = self._wiring.clock() + pause
         threads.thread_failed(self._wiring.db, thread, problem=problem, not_before=not_before)
 
     def _give_back_patiently(self, thread: Thread, words: str) -> None:
         """Nothing can be written now, not even that; once it can, all of it is seen to again."""
-        log.error("repo=%s issue=%s waits: %s", thread.repo.name, thread.issue, words)
+        log.error("server=%s repo=%s issue=%s waits: %s", thread.server, thread.repo.name, thread.issue, words)
         now = self._wiring.clock
         patiently(self._wiring, lambda: threads.thread_failed(self._wiring.db, thread, problem=words, not_before=now()))
 
@@ -146,6 +174,13 @@ class Desk:
         finally:
             over.set()
             keeper.join()
+
+
+def workers_for(servers: int) -> int:
+    """How many see to the desk. Of several servers each has its share, and one worker more may be kept by looking for
+    what was missed, one by seeing to webhooks.
+    """
+    return SHARE if servers <= 1 else SHARE * servers + 2
 
 
 def pause_after(failures: int) -> float:

@@ -125,7 +125,7 @@ class _Rights:
     """Who may ask, each looked up once."""
 
     def __init__(self, wiring: Wiring, forge: Forge, thread: Thread) -> None:
-        self._named = wiring.settings.allow_users | repofile.kept(wiring, thread.repo).allow_users
+        self._named = wiring.settings.named_on(forge.name) | repofile.kept(wiring, thread.repo).allow_users
         self._forge = forge
         self._repo = thread.repo.name
         self._known: dict[int, bool] = {}

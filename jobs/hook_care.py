@@ -20,7 +20,7 @@ from jobs.wiring import Wiring
 from models import hooks
 from models.hooks import SERVER, HookState
 from models.repofile import RepoFileWrong, parse
-from models.settings import allowed_by_name, repo_allowed
+from models.settings import allowed_by_name
 from models.side_tables import Hook
 from models.wire import Permissions, Repository
 
@@ -95,7 +95,7 @@ class HookCare:
         maker = Maker(self._wiring, forge)
         whole = maker.wide(SERVER)
         wide = {} if whole else {owner: maker.wide(owner) for owner in sorted({_owner(name) for name in found})}
-        places = {name: self._columns(repo, _by(whole, wide, name)) for name, repo in found.items()}
+        places = {name: self._columns(forge, repo, _by(whole, wide, name)) for name, repo in found.items()}
         now = self._wiring.clock()
         hooks.listed(self._wiring.db, forge.name, places, now=now)
         if row.looked_at == 0.0 or row.due_at == 0.0:
@@ -107,7 +107,7 @@ class HookCare:
         """By name: what the bot owns or works in, and what the settings name by its name."""
         found = {repo.full_name: repo for repo in forge.gitea.repos()}
         known = {name.lower() for name in found}
-        for name in allowed_by_name(self._settings.repos):
+        for name in allowed_by_name(self._settings.repos_on(forge.name)):
             if name.lower() not in known:
                 try:
                     repo = forge.gitea.repo(name)
@@ -116,8 +116,8 @@ class HookCare:
                 found[repo.full_name] = repo
         return found
 
-    def _columns(self, repo: Repository, by: str | None) -> dict[str, Any]:
-        allowed = repo_allowed(self._settings.repos, repo.full_name)
+    def _columns(self, forge: Forge, repo: Repository, by: str | None) -> dict[str, Any]:
+        allowed = self._settings.allows(forge.name, repo.full_name)
         return {"allowed": allowed, "rights": _rights(repo), "archived": repo.archived, "by": by}
 
     # A repository

@@ -14,6 +14,7 @@ from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import hooks
 from models.hooks import HookState
+from models.side_by_side import where_set
 from models.side_tables import Hook
 from models.wire import Hook as Seen
 
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400.0
 WEEK_SECONDS = 7 * DAY_SECONDS
-
-NO_SECRET = "no webhook secret is set: KUGETSU_WEBHOOK_SECRET, any long random text"  # noqa: S105 - a sentence
 
 
 class Maker:
@@ -34,12 +33,12 @@ class Maker:
         self._forge = forge
         self._gitea = forge.gitea
         settings = wiring.settings
-        self._patterns = settings.repos
+        self._patterns = settings.repos_on(forge.name)
         self._auto = settings.webhooks == "auto"
         server = settings.servers[forge.name]
         secrets = [secret.get_secret_value() for secret in server.webhook_secrets]
         self._wanted = Wanted.of(hooks.address_of(settings, forge.name), secrets)
-        self._why_not = hooks.why_unreachable(settings, server) if secrets else NO_SECRET
+        self._why_not = hooks.why_unreachable(settings, server) if secrets else _no_secret(forge.name)
 
     # A webhook for many repositories
 
@@ -193,6 +192,10 @@ class Maker:
         log.info("%s %s: webhook %d is taken away", self._forge.name, place or "(server)", hook.id)
         with suppress(GiteaMissing):
             self._gitea.delete_hook(place, hook.id)
+
+
+def _no_secret(server: str) -> str:
+    return f"no webhook secret is set: {where_set(server, 'webhook_secret')}, any long random text"
 
 
 def _ours(row: Hook | None) -> Ours:

@@ -16,7 +16,6 @@ from jobs.wiring import Wiring
 from models import recovery
 from models.intake import PRIORITY_SCOPE, Asks, Ignore, decide, is_ask_label
 from models.payloads import Malformed, parse
-from models.settings import repo_allowed
 from models.store import Incoming, NewDelivery
 from models.wire import Comment, Issue, Repository
 
@@ -134,7 +133,12 @@ class Look:
                 issue = self._forge.gitea.issue(self._name, decision.issue)
                 incoming = self._understood(found.comment(self._repo, issue, comment)) or incoming
         if recovery.accept(db, incoming) and isinstance(decision, Asks):
-            log.warning("repo=%s issue=%s: a comment was missed by the webhook", self._name, decision.issue)
+            log.warning(
+                "server=%s repo=%s issue=%s: a comment was missed by the webhook",
+                self._forge.name,
+                self._name,
+                decision.issue,
+            )
             self.stirred = True
 
     def _is_foreign(self, made: Found, asks: Asks) -> bool:
@@ -144,9 +148,11 @@ class Look:
         try:
             event = parse(made.event_type, made.body)
         except Malformed as error:
-            log.warning("repo=%s: something found there cannot be read: %s", self._name, error)
+            log.warning(
+                "server=%s repo=%s: something found there cannot be read: %s", self._forge.name, self._name, error
+            )
             return None
-        allowed = partial(repo_allowed, self._wiring.settings.repos)
+        allowed = partial(self._wiring.settings.allows, self._forge.name)
         decision = decide(event, bot=self._forge.bot, repo_allowed=allowed)
         if isinstance(decision, Ignore):
             return None

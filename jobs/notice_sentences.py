@@ -26,9 +26,18 @@ _HAPPENED = {
 
 
 def told(
-    event: Event, job: Job, outlook: Outlook | None, *, server_url: str, public_url: str, redactor: Redactor
+    event: Event,
+    job: Job,
+    outlook: Outlook | None,
+    *,
+    server_url: str,
+    public_url: str,
+    redactor: Redactor,
+    several: bool = False,
 ) -> Told:
-    """An event of a job, with its thread and repository. `outlook` is that of a queued one, where there is one."""
+    """An event of a job, with its thread and repository. `outlook` is that of a queued one, where there is one; of
+    `several` servers it is said which.
+    """
 
     def clean(text: str, most: int) -> str:
         line = " ".join(redactor.clean(text).split())
@@ -45,7 +54,8 @@ def told(
         lines.append(clean(job.error, MOST_ERROR) or "The issue says why.")
     lines += [f"{name.capitalize()}: {address}" for name, address in links.items()]
     facts = _facts(event, job, outlook, links, title=title, error=clean(job.error, MOST_ERROR))
-    return Told(f"{repo}#{number} {_HAPPENED[event]}", "\n".join(lines), facts)
+    where = f"{job.repo.server} {repo}#{number}" if several else f"{repo}#{number}"
+    return Told(f"{where} {_HAPPENED[event]}", "\n".join(lines), facts)
 
 
 def trial(name: str, public_url: str) -> Told:

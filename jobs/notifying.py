@@ -14,7 +14,7 @@ from models.notices import Event, all_notices
 from models.outbox import Told
 from models.outlook import outlooks
 from models.side_tables import Notification
-from models.tables import Job
+from models.tables import Job, Server
 
 LOOK_SECONDS = 2.0
 
@@ -73,10 +73,17 @@ class Notifier:
             event,
             job,
             self._outlook(event, job),
-            server_url=self._wiring.settings.servers[job.repo.server].url,
+            server_url=self._url_of(job.repo.server),
+            several=len(self._wiring.settings.servers) > 1,
             public_url=self._wiring.settings.public_url,
             redactor=self._wiring.redactor,
         )
+
+    def _url_of(self, server: str) -> str:
+        """Its address, as it was last known where the settings do not name it any more."""
+        if server in self._wiring.settings.servers:
+            return self._wiring.settings.servers[server].url
+        return str(Server.select(Server.url).where(Server.name == server).scalar(self._wiring.db) or "")
 
     def _outlook(self, event: Event, job: Job) -> Outlook | None:
         if event is not Event.QUEUED:

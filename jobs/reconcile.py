@@ -19,7 +19,6 @@ from jobs.whereabouts import Whereabouts
 from jobs.wiring import Wiring
 from models import recovery, repos, watching
 from models.repos import Seen
-from models.settings import repo_allowed
 from models.side_tables import Census, Watch
 from models.watching import Pace
 from models.wire import Repository
@@ -87,7 +86,7 @@ class Reconciler:
     def _count_at(self, forge: Forge, before: float | None) -> None:
         there = forge.gitea.now()
         for repo in forge.gitea.repos():
-            if repo_allowed(self._wiring.settings.repos, repo.full_name):
+            if self._wiring.settings.allows(forge.name, repo.full_name):
                 repos.seen(self._wiring.db, forge.name, Seen(repo.id, repo.full_name, repo.archived))
         due_at = self._wiring.clock() + self._spread(self._pace.quiet)
         watching.counted(self._wiring.db, forge.name, there=there, before=before, due_at=due_at)
@@ -97,7 +96,7 @@ class Reconciler:
         watch = watching.take(self._wiring.db, self._servers, now=now, lease=LEASE_SECONDS)
         if watch is None:
             return False
-        if not repo_allowed(self._wiring.settings.repos, watch.repo.name):
+        if not self._wiring.settings.allows(watch.server, watch.repo.name):
             watching.looked(self._wiring.db, watch, due_at=now + SWEEP_SECONDS)
             return True
         forge = self._wiring.forges[watch.server]
@@ -109,7 +108,7 @@ class Reconciler:
             problem = where.words or str(missing)
             watching.put_off(self._wiring.db, watch, problem=problem, due_at=0.0 if where.moved else now + pause)
         except (GiteaError, ValueError) as error:
-            log.warning("repo=%s could not be looked at: %s", watch.repo.name, error)
+            log.warning("server=%s repo=%s could not be looked at: %s", watch.server, watch.repo.name, error)
             watching.put_off(self._wiring.db, watch, problem=str(error), due_at=now + self._pause(watch, error))
         return True
 

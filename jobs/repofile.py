@@ -35,7 +35,7 @@ def current(wiring: Wiring, forge: Forge, repo: Repo) -> RepoFile:
     try:
         read = parse(text)
     except RepoFileWrong as wrong:
-        log.warning("repo=%s: %s is broken: %s", repo.name, PATH, wrong)
+        log.warning("server=%s repo=%s: %s is broken: %s", repo.server, repo.name, PATH, wrong)
         _note(wiring, repo, file_version=version, file_problem=str(wrong))
         return kept(wiring, repo)
     _note(wiring, repo, file_version=version, file_problem="", file_good=text)

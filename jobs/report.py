@@ -100,7 +100,14 @@ class Reporter:
         now = self._wiring.clock()
         ledger.move(self._wiring.db, job.id, State.REPORTING, State.DONE, at=now, reason="told")
         threads.reported(self._wiring.db, ledger.job_of(self._wiring.db, job.id))
-        log.info("job=%s repo=%s issue=%s %s, told", job.id, thread.repo.name, thread.issue, job.outcome)
+        log.info(
+            "job=%s server=%s repo=%s issue=%s %s, told",
+            job.id,
+            thread.server,
+            thread.repo.name,
+            thread.issue,
+            job.outcome,
+        )
 
     def _deliver(self, forge: Forge, thread: Thread, job: Job) -> Job:
         """Push the branch and have a pull request for it. A push that Gitea refuses makes the job a failed one."""

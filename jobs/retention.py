@@ -122,7 +122,12 @@ class Retention:
             self._workspace.forget(self._workspace.place(replace(target, purpose=purpose)))
         compacting.drop_refs(self._workspace.mirror(target), target, retention.jobs_of(self._wiring.db, thread.id))
         if retention.forget_thread(self._wiring.db, thread.id, before=self._before):
-            log.info("repo=%s issue=%s: closed and quiet, so nothing of it is kept", thread.repo.name, thread.issue)
+            log.info(
+                "server=%s repo=%s issue=%s: closed and quiet, so nothing of it is kept",
+                thread.server,
+                thread.repo.name,
+                thread.issue,
+            )
 
     def _logs(self) -> None:
         needed = retention.needed_logs(self._wiring.db, since=self._before)

@@ -67,7 +67,8 @@ def _heard(wiring: Wiring, forge: Forge, thread: Thread, review: Review) -> Hear
     heard = Heard(review, Person(review.user.id, login), notes, forge.bot.login, asks_changes=False)
     if review.state != REQUESTS_CHANGES or thread.is_pull:
         return heard
-    may = login.lower() in wiring.settings.allow_users or isinstance(forge.gitea.may_write(repo, login), Allowed)
+    named = login.lower() in wiring.settings.named_on(forge.name)
+    may = named or isinstance(forge.gitea.may_write(repo, login), Allowed)
     return replace(heard, asks_changes=may)
 
 

@@ -40,7 +40,7 @@ def lost(wiring: Wiring, forge: Forge, thread: Thread, job: Job, file: RepoFile)
 
 
 def _is_named(wiring: Wiring, thread: Thread, ask: Ask, file: RepoFile) -> bool:
-    return not thread.is_pull and ask.author.lower() in wiring.settings.allow_users | file.allow_users
+    return not thread.is_pull and ask.author.lower() in wiring.settings.named_on(thread.server) | file.allow_users
 
 
 def _is_assignable(forge: Forge, thread: Thread, ask: Ask) -> bool:

@@ -119,8 +119,7 @@ class Forges:
 
     def __init__(self, servers: Mapping[str, configured.Server], db: Database) -> None:
         self._db = db
-        usable = {name: server for name, server in servers.items() if server.url and server.token}
-        self._forges = {name: Forge(server, db) for name, server in usable.items()}
+        self._forges = {name: Forge(server, db) for name, server in configured.usable(servers).items()}
 
     def __getitem__(self, name: str) -> Forge:
         """The server called `name`. Raises `GiteaDown` where the settings do not (or no longer) say how to reach it."""
@@ -133,13 +132,13 @@ class Forges:
         """What they are called."""
         return tuple(self._forges)
 
-    def check_due(self, now: float) -> None:
-        """Note how each server is whose turn it is: sooner where it was not well. Where one is well again, all that
+    def check_due(self, name: str, now: float) -> None:
+        """Note how this server is where it is its turn: sooner where it was not well. Where it is well again, all that
         waits for it is due at once.
         """
-        for forge in self._forges.values():
-            if now >= forge.check_at:
-                self._check(forge, now)
+        forge = self._forges[name]
+        if now >= forge.check_at:
+            self._check(forge, now)
 
     def _check(self, forge: Forge, now: float) -> None:
         forge.checked_at = now

@@ -64,7 +64,7 @@ class Whereabouts:
         if there.archived:
             return Where(f"{there.full_name} is archived: nobody can write to it", archived=True)
         if there.full_name != repo.name:
-            log.warning("repo=%s is called %s now", repo.name, there.full_name)
+            log.warning("server=%s repo=%s is called %s now", forge.name, repo.name, there.full_name)
             return Where(f"it is called {there.full_name} now", moved=True)
         return Where()
 

@@ -13,7 +13,7 @@ from peewee import PeeweeException
 
 from jobs import opencode, presence, queue_view, room, sandbox
 from jobs.agent import StartGate
-from jobs.desk import Desk
+from jobs.desk import Desk, workers_for
 from jobs.doctor.calls import Calls
 from jobs.gateway.doors import Doors
 from jobs.hook_care import HookCare
@@ -48,7 +48,6 @@ STOP_SECONDS = 3.0
 ROOM_SECONDS = 2.0
 FIRST_CLEARING_SECONDS, CLEARING_SECONDS = 60.0, 3600.0
 TROUBLE_SECONDS = 1.0
-DESK_WORKERS = 2
 
 
 class WorkerProcess:
@@ -83,7 +82,10 @@ class WorkerProcess:
         self._troubled, self._trouble = threading.Lock(), ""
         self._namer = threading.Thread(target=self._name_agent, name="agent-name", daemon=True)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
-        self._checker = threading.Thread(target=self._check_servers, name="server-check", daemon=True)
+        self._checkers = [
+            threading.Thread(target=self._check_server, args=(name,), name=f"check-{name}", daemon=True)
+            for name in self._wiring.forges.names
+        ]
         self._retention = Retention(self._wiring, workspace)
         self._clearer = threading.Thread(target=self._clear_up, name="retention", daemon=True)
 
@@ -104,10 +106,12 @@ class WorkerProcess:
         self._watch_room()
         self._sweep()
         self._hooks.start()
-        looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: (DESK_WORKERS, self._look_at_desk)}
+        desk = (workers_for(len(self._wiring.forges.names)), self._look_at_desk)
+        looks = {Lane.AGENTS: (1, self._lane.look), Lane.DESK: desk}
         self._bells.answer({lane: (count, partial(self._safely, look)) for lane, (count, look) in looks.items()})
         self._ticker.start()
-        self._checker.start()
+        for checker in self._checkers:
+            checker.start()
         self._namer.start()
         self._notifier.start()
         self._calls.start()
@@ -121,7 +125,8 @@ class WorkerProcess:
         self._lane.stop(STOP_SECONDS)
         self._bells.stop(STOP_SECONDS)
         self._ticker.join(STOP_SECONDS)
-        self._checker.join(STOP_SECONDS)
+        for checker in self._checkers:
+            checker.join(STOP_SECONDS)
         self._namer.join(STOP_SECONDS)
         self._notifier.join(STOP_SECONDS)
         self._clearer.join(STOP_SECONDS)
@@ -213,10 +218,10 @@ class WorkerProcess:
     def _watch_room(self) -> None:
         room.watch(self._wiring, room.folders_of(self._settings))
 
-    def _check_servers(self) -> None:
+    def _check_server(self, name: str) -> None:
         """In a thread of its own: a server that does not answer keeps whoever asks it."""
         while not self._stopping.wait(TICK_SECONDS):
-            self._safely(lambda: self._wiring.forges.check_due(self._wiring.clock()))
+            self._safely(lambda: self._wiring.forges.check_due(name, self._wiring.clock()))
         self._db.close()
 
     def _ring_for_due(self) -> None:

@@ -76,6 +76,7 @@ class Notice(BaseModel):
     repos: Annotated[
         values.RepoPatterns, Field(description="patterns OWNER/NAME like acme/*, to leave out !acme/secret")
     ] = ("*",)
+    servers: Annotated[tuple[str, ...], BeforeValidator(_list), Field(description="names of servers; none: all")] = ()
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -85,9 +86,10 @@ class Notice(BaseModel):
             raise ValueError("a webhook has a secret, an address has none")
         return self
 
-    def wants(self, event: Event, repo: str) -> bool:
-        """Whether this is told of that event in that repository, "owner/name"."""
-        return event in self.events and repo_allowed(self.repos, repo)
+    def wants(self, event: Event, server: str, repo: str) -> bool:
+        """Whether this is told of that event in that repository, "owner/name", of that server."""
+        there = not self.servers or server in self.servers
+        return there and event in self.events and repo_allowed(self.repos, repo)
 
 
 def all_notices(addresses: Sequence[str], tables: Mapping[str, Notice]) -> dict[str, Notice]:

@@ -70,8 +70,10 @@ def _make(db: Database, notices: Mapping[str, Notice], say: Say, move: Move, now
     query = Job.select(Job, Thread, Repo).join(Thread).switch(Job).join(Repo, on=(Job.repo == Repo.id))
     job = query.where(Job.id == move.job_id).get(db)
     event = event_of(move.source, move.target, job.outcome if move.target == State.DONE else None)
-    wanted = [name for name, notice in notices.items() if event is not None and notice.wants(event, job.repo.name)]
-    if event is None or not wanted:
+    if event is None:
+        return
+    wanted = [name for name, notice in notices.items() if notice.wants(event, job.repo.server, job.repo.name)]
+    if not wanted:
         return
     told = say(event, job)
     for name in wanted:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from peewee import SQL, Database
 
-from models import budgets, ledger, limits, spending
+from models import budgets, ledger, limits, spending, turns
 from models.budgets import NOBODY, NONE, Held, Limits
 from models.estimate import Busy, Outlook, Queued, Run, Usual, starts
 from models.moves import State
-from models.tables import Intake, Job
+from models.tables import Intake, Job, Repo
 
 LAST_RUNS = 500
 """Completed jobs that are looked at, of all repositories and recipes together."""
@@ -28,7 +28,8 @@ def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: f
     intake = limits.of(db)
     running = list(Job.select().where(Job.state == State.RUNNING).execute(db))
     why = limits.why_nothing_starts(intake)
-    line = [rows[job_id] for job_id in places if held.why(rows[job_id].repo_id) is None]
+    away = _away(db)
+    line = [job for job in (rows[number] for number in places) if not (held.why(job.repo_id) or job.repo_id in away)]
     found = {} if why is not None else _starts(db, intake, running, line, now)
     repos = [job.repo_id for job in running]
     room = len(running) < intake.capacity
@@ -37,7 +38,7 @@ def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: f
         job_id: Outlook(
             place,
             found.get(job_id),
-            why,
+            away.get(rows[job_id].repo_id) if why is None else why,
             rows[job_id].not_before if rows[job_id].not_before > now else None,
             rows[job_id].repo_id in full,
             held.why(rows[job_id].repo_id),
@@ -45,6 +46,12 @@ def _outlooks(db: Database, places: dict[int, int], rows: dict[int, Job], now: f
         )
         for job_id, place in places.items()
     }
+
+
+def _away(db: Database) -> dict[int, str]:
+    """The repositories, by id, in which nothing starts since their server cannot be worked with, and that in words."""
+    rows = Repo.select(Repo.id, Repo.server).where(Repo.server.in_(turns.away())).tuples().execute(db)
+    return {int(number): f"{server} cannot be worked with now" for number, server in rows}
 
 
 def _queued(db: Database) -> dict[int, Job]:

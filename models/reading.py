@@ -14,8 +14,8 @@ from typing import Any, Final
 
 PREFIX: Final = "KUGETSU_"
 CONFIG_VARIABLE: Final = "KUGETSU_CONFIG"
-SERVER_KEYS: Final = ("url", "token", "webhook_secret")
-NOTICE_KEYS: Final = ("to", "webhook", "secret", "events", "repos")
+SERVER_KEYS: Final = ("url", "token", "webhook_secret", "repos", "allow_users")
+NOTICE_KEYS: Final = ("to", "webhook", "secret", "events", "repos", "servers")
 TABLE_KEYS: Final = {"servers": SERVER_KEYS, "notices": NOTICE_KEYS}
 """The tables of the file, [servers.NAME] and so on, and what may stand in each."""
 

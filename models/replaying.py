@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
+from functools import partial
 
 import msgspec
 from peewee import Database
@@ -26,10 +27,11 @@ class CannotReplay(Exception):
 
 
 def replay(
-    db: Database, number: int, *, servers: Collection[str], repo_allowed: Callable[[str], bool], now: float
+    db: Database, number: int, *, servers: Collection[str], allows: Callable[[str, str], bool], now: float
 ) -> Accepted:
     """Take the stored delivery `number` in again, as one that has just come: what it asked and was heard then is the
-    same ask still, so nothing is done twice. Raises NoSuchDelivery, CannotReplay.
+    same ask still, so nothing is done twice. `allows` says of a server's repository whether it may be worked on. Raises
+    NoSuchDelivery, CannotReplay.
     """
     row = Delivery.select().where(Delivery.id == number).first(db)
     if row is None:
@@ -40,7 +42,7 @@ def replay(
         event = payloads.parse(row.event_type, row.body.encode())
     except payloads.Malformed as error:
         raise CannotReplay(f"it cannot be read: {error}") from error
-    decision = decide(event, bot=store.bot_of(db, row.server), repo_allowed=repo_allowed)
+    decision = decide(event, bot=store.bot_of(db, row.server), repo_allowed=partial(allows, row.server))
     again = NewDelivery(
         server=row.server,
         source=REPLAY,

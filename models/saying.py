@@ -41,7 +41,7 @@ def moved(
     fields |= {"source": source and str(source), "target": str(target), "outcome": ended}
     fields |= {"worker": worker, "reason": reason}
     way = f"{source or 'new'} -> {target}" + (f" ({ended})" if ended else "")
-    _log.info("job %d %s#%d: %s: %s", job_id, repo, issue, way, reason, extra=fields)
+    _log.info("job %d %s %s#%d: %s: %s", job_id, server, repo, issue, way, reason, extra=fields)
 
 
 def stored(delivery: int, *, server: str, source: str, repo: str, issue: int | None, verdict: str, detail: str) -> None:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from models import values
+from models import side_by_side, values
 from models.notices import Notice
 from models.patterns import repo_allowed
 from models.reading import (
@@ -33,12 +33,23 @@ from models.reading import (
     read_file,
     shortened,
 )
+from models.side_by_side import DEFAULT_SERVER
 
-__all__ = ["Server", "Settings", "SettingsError", "allowed_by_name", "load", "repo_allowed"]
+__all__ = [
+    "DEFAULT_SERVER",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "allowed_by_name",
+    "file_of",
+    "given",
+    "load",
+    "repo_allowed",
+    "usable",
+]
 
 CONFIG_FILE: Final = "kugetsu.toml"
 DEFAULT_HOME: Final = "~/.kugetsu"
-DEFAULT_SERVER: Final = "gitea"
 TABLE_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 _URL = "an address like https://gitea.example.com, with no login, query or fragment in it"
@@ -47,11 +58,13 @@ _SECRETS = "the secret typed into the webhook's form; several, comma-separated, 
 _DURATION = "a duration like 90s, 10m or 24h, at most a year"
 _ONE_UP = "a whole number, 1 or more"
 _COUNT = f"{_ONE_UP}, or none"
+_LOGINS = "logins, comma-separated"
+_REPOS = "patterns OWNER/NAME like acme/*, to leave out !acme/secret, or *"
 _AMOUNT = "an amount above 0, in US dollars, or none"
 
 
 class Server(BaseModel):
-    """One Gitea or Forgejo. Without a `url` (empty) it can be heard but not answered."""
+    """One Gitea or Forgejo. Without a `url` (empty) it can be heard but not answered. `repos` None: as everywhere."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
@@ -59,6 +72,8 @@ class Server(BaseModel):
     url: Annotated[values.WebUrl | Literal[""], Field(description=_URL)] = ""
     token: Annotated[values.Token | None, Field(description=_TOKEN)] = None
     webhook_secrets: Annotated[values.Secrets, Field(alias="webhook_secret", description=_SECRETS)] = ()
+    repos: Annotated[values.RepoPatterns | None, Field(description=_REPOS)] = None
+    allow_users: Annotated[values.Logins, Field(description=_LOGINS)] = frozenset()
 
 
 class Settings(BaseSettings):
@@ -91,15 +106,12 @@ class Settings(BaseSettings):
     oauth_client_secret: Annotated[
         values.Token | None, Field(description="that application's secret: no spaces, no line breaks, ASCII only")
     ] = None
-    admin_users: Annotated[values.Logins, Field(description="logins, comma-separated")] = frozenset()
-    repos: Annotated[
-        values.RepoPatterns,
-        Field(description="patterns OWNER/NAME like acme/*, to leave out !acme/secret, or *"),
-    ] = ("*",)
+    admin_users: Annotated[values.Logins, Field(description=_LOGINS)] = frozenset()
+    repos: Annotated[values.RepoPatterns, Field(description=_REPOS)] = ("*",)
     webhooks: Annotated[Literal["auto", "manual", "off"], values.Keyword, Field(description="auto, manual or off")] = (
         "auto"
     )
-    allow_users: Annotated[values.Logins, Field(description="logins, comma-separated")] = frozenset()
+    allow_users: Annotated[values.Logins, Field(description=_LOGINS)] = frozenset()
     max_concurrent_agents: Annotated[values.Count, Field(description=_ONE_UP)] = 3
     max_agents_per_repo: Annotated[values.CountOrNone, Field(description=_COUNT)] = None
     max_attempts: Annotated[values.Count, Field(description=_ONE_UP)] = 3
@@ -156,6 +168,22 @@ class Settings(BaseSettings):
         Field(description="tables [notices.NAME], each with either to, or webhook and secret"),
     ] = {}
 
+    def repos_on(self, server: str) -> Sequence[str]:
+        """The patterns of the repositories of this server that may be worked on: its own, or those for all servers."""
+        own = self.servers[server].repos if server in self.servers else None
+        return self.repos if own is None else own
+
+    def allows(self, server: str, repo: str) -> bool:
+        """Whether this repository ("owner/name") of this server may be worked on."""
+        return repo_allowed(self.repos_on(server), repo)
+
+    def named_on(self, server: str) -> frozenset[str]:
+        """The logins of this server that may ask without the right to write, in lower case. Somebody of the same login
+        on another server is somebody else: what is set for all is meant for the default server.
+        """
+        own = self.servers[server].allow_users if server in self.servers else frozenset()
+        return own | self.allow_users if server == DEFAULT_SERVER else own
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -201,21 +229,45 @@ def load(environ: Mapping[str, str]) -> Settings:
     Raises SettingsError.
     """
     from_environment = read_environment(environ, _plain_settings())
-    home = expand(from_environment.get("home", DEFAULT_HOME), environ)
-    named = environ.get(CONFIG_VARIABLE, "").strip()
-    file = expand(named, environ) if named else home / CONFIG_FILE
-    from_file = read_file(file, _plain_settings(), must_exist=bool(named))
+    file = file_of(environ)
+    from_file = read_file(file, _plain_settings(), must_exist=_is_named(environ))
     read: dict[str, Any] = {"home": DEFAULT_HOME, **from_file, **from_environment}
     for setting in ("home", "temp_dir"):
         if isinstance(read.get(setting), str):
             read[setting] = expand(read[setting], environ)
     try:
-        return Settings(**read)
+        settings = Settings(**read)
     except ValidationError as error:
         place = _setting_of(error)
         in_file = place[0] in from_file and place[0] not in from_environment
         message = _complaint(place, str(file) if in_file else "environment", error)
+    else:
+        side_by_side.check(settings)
+        return settings
     raise SettingsError(message)
+
+
+def usable(servers: Mapping[str, Server]) -> dict[str, Server]:
+    """Those that can be worked with: they have an address and a token."""
+    return {name: server for name, server in servers.items() if server.url and server.token}
+
+
+def file_of(environ: Mapping[str, str]) -> Path:
+    """The settings file, whether it is there or not."""
+    if _is_named(environ):
+        return expand(environ[CONFIG_VARIABLE].strip(), environ)
+    return expand(environ.get(f"{PREFIX}HOME", "").strip() or DEFAULT_HOME, environ) / CONFIG_FILE
+
+
+def given(environ: Mapping[str, str]) -> frozenset[str]:
+    """The plain settings that the environment or the file has, by their names in the file. Raises SettingsError."""
+    names = _plain_settings()
+    from_file = read_file(file_of(environ), names, must_exist=_is_named(environ))
+    return frozenset(read_environment(environ, names)) | frozenset(from_file)
+
+
+def _is_named(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(CONFIG_VARIABLE, "").strip())
 
 
 def allowed_by_name(patterns: Sequence[str]) -> list[str]:

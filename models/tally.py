@@ -58,13 +58,13 @@ _MINUTE, _HOUR = 60.0, 3600.0
 WAITED = Spread(
     "kugetsu_job_wait_seconds",
     "Time from the queue to the agent's start.",
-    ("recipe",),
+    ("server", "recipe"),
     (1, 5, 15, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 4 * _HOUR, 12 * _HOUR, 24 * _HOUR),
 )
 RAN = Spread(
     "kugetsu_job_run_seconds",
     "Time from the agent's start to its end.",
-    ("recipe",),
+    ("server", "recipe"),
     (5, 15, 30, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 20 * _MINUTE, 40 * _MINUTE, _HOUR, 2 * _HOUR),
 )
 
@@ -99,11 +99,11 @@ def moved(db: Database, job_id: int, source: State, target: State, *, at: float)
     of = {"server": server, "repo": repo, "recipe": recipe}
     match (source, target):
         case ("queued", "running"):
-            observe(db, WAITED, at - (queued_at if queued_at is not None else at), recipe=recipe)
+            observe(db, WAITED, at - (queued_at if queued_at is not None else at), server=server, recipe=recipe)
         case ("running", "queued"):
             add(db, AGAIN, **of)
         case ("running", "reporting"):
-            observe(db, RAN, at - (started_at if started_at is not None else at), recipe=recipe)
+            observe(db, RAN, at - (started_at if started_at is not None else at), server=server, recipe=recipe)
         case ("reporting", "done"):
             add(db, ENDED, **of, outcome=str(outcome))
             for direction, number in (("in", tokens_in), ("out", tokens_out)):

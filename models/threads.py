@@ -5,6 +5,7 @@ Only who holds a thread's lease writes to that issue on Gitea, so nothing is wri
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from peewee import Case, Database, Expression
@@ -15,12 +16,13 @@ from models.moves import Outcome, State, Verdict
 from models.tables import Ask, Job, Repo, Thread
 
 
-def take_thread(db: Database, worker: str, *, now: float, lease: float) -> Thread | None:
+def take_thread(db: Database, worker: str, *, now: float, lease: float, but_of: Collection[str] = ()) -> Thread | None:
     """Take the next thread with something to see to, or None: urgent ones first, put off ones last, and else the one
-    that was seen to longest ago. `lease` is in seconds.
+    that was seen to longest ago. `lease` is in seconds; none of the servers `but_of` is taken.
     """
     order = (Thread.urgent.desc(), Thread.desk_not_before, Thread.updated_at, Thread.id)
-    chosen = Thread.select(Thread.id).where(_due(now)).order_by(*order).limit(1)
+    due = _due(now) & Thread.server.not_in(list(but_of)) if but_of else _due(now)
+    chosen = Thread.select(Thread.id).where(due).order_by(*order).limit(1)
     if db.for_update:
         chosen = chosen.for_update(skip_locked=True)
     lent = {"desk_worker": worker, "desk_lease_until": now + lease, "desk_epoch": Thread.desk_epoch + 1}

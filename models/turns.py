@@ -12,13 +12,17 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
-from peewee import SQL, Database, Expression, Function, ModelAlias, ModelSelect, fn
+from peewee import SQL, Case, Database, Expression, Function, ModelAlias, ModelSelect, fn
 
 from models.moves import State
-from models.tables import Intake, Job, Move, Repo
+from models.tables import Intake, Job, Move, Repo, Server
 
 _RUNNING = SQL("'running'")
 """Written out rather than bound, so that the planner knows that `job_one_running` holds all it looks for."""
+
+
+_LONG = 10 * 365 * 86_400.0
+"""Seconds that no job is put off."""
 
 
 class Waiting(NamedTuple):
@@ -32,7 +36,8 @@ class Waiting(NamedTuple):
 
 
 def next_job(now: float, held: Collection[int] = ()) -> ModelSelect[Job]:
-    """Select the id of the job to start next, if one may start; none of the repositories `held` (ids).
+    """Select the id of the job to start next, if one may start; none of the repositories `held` (ids), and none of a
+    server that cannot be worked with.
 
     Only the first job of each repository's line is looked at, by the index `job_in_line`: it takes as long with ten
     thousand jobs waiting as with ten.
@@ -44,7 +49,7 @@ def next_job(now: float, held: Collection[int] = ()) -> ModelSelect[Job]:
         .order_by(line.priority.desc(), line.queued_at, line.id)
         .limit(1)
     )
-    may = _room() & _room_in_repo()
+    may = _room() & _room_in_repo() & Repo.server.not_in(away())
     return (
         Job.select(Job.id)
         .join(Repo, on=(Job.id == first))
@@ -61,6 +66,11 @@ def _may_start(job: ModelAlias[Job], now: float) -> Expression:
     waits = (job.state == State.QUEUED) & (job.not_before <= now) & job.cancel_requested_at.is_null()
     may: Expression = waits & ~fn.EXISTS(busy)
     return may
+
+
+def away() -> ModelSelect[Server]:
+    """Select the names of the servers that cannot be worked with: what would start there would only wait in a slot."""
+    return Server.select(Server.name).where(~Server.ok)
 
 
 def _room() -> Function:
@@ -89,7 +99,7 @@ def overtaken(db: Database, job: Job) -> bool:
 def waiting(db: Database, *, now: float) -> tuple[list[Waiting], list[int]]:
     """The jobs that wait for their turn, and the ids of those that are put off, the soonest first."""
     rows = (
-        Job.select(Job.id, Job.repo, Job.priority, Job.queued_at, Repo.turn, Job.not_before)
+        Job.select(Job.id, Job.repo, Job.priority, Job.queued_at, Repo.turn, _from(now))
         .join(Repo)
         .where((Job.state == State.QUEUED) & Job.cancel_requested_at.is_null())
         .tuples()
@@ -97,6 +107,11 @@ def waiting(db: Database, *, now: float) -> tuple[list[Waiting], list[int]]:
     found = list(rows.execute(db))
     put_off = sorted((not_before, job_id) for job_id, *_, not_before in found if not_before > now)
     return [Waiting(*row) for *row, not_before in found if not_before <= now], [job_id for _, job_id in put_off]
+
+
+def _from(now: float) -> Case:
+    """When the job may start; for one of a server that cannot be worked with, not yet, and behind all others."""
+    return Case(None, [(Repo.server.in_(away()), now + _LONG)], Job.not_before)
 
 
 def in_order(jobs: Sequence[Waiting]) -> list[int]:

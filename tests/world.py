@@ -34,7 +34,7 @@ from jobs.worker import WorkerProcess
 from models import store
 from models.moves import State
 from models.settings import Settings, load
-from models.tables import Delivery, Job
+from models.tables import Delivery, Job, Thread
 from tests.fakes import stub
 from tests.fakes.gitea import Entry, Issue, Remark, Review
 from tests.fakes.gitea.gitrepo import Files
@@ -151,6 +151,9 @@ class Halves:
 class World:
     """One Gitea with one repository, a person who may write, one who may not, the bot, and Kugetsu."""
 
+    bot = BOT
+    server = "gitea"
+
     def __init__(self, root: Path, gitea: AnyGitea, **settings: str) -> None:
         self.root = root
         self.gitea = gitea
@@ -193,7 +196,7 @@ class World:
             self.halves.stop_web()
             self.gitea.stop()
         if kind is None:
-            self._check_nothing_runs()
+            self.check_nothing_runs(self._threads, self._children)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def issue(self, title: str, body: str = "", by: str = WRITER) -> int:
@@ -225,12 +228,12 @@ class World:
 
     def reviews(self, pull: int) -> list[Review]:
         """The bot's reviews of a pull request."""
-        return [review for review in self.gitea.reviews_of(self.repo, pull) if review.user.login == BOT]
+        return [review for review in self.gitea.reviews_of(self.repo, pull) if review.user.login == self.bot]
 
     def files_on(self, issue: int) -> list[str]:
         """The names of the files attached to the bot's comments."""
         with Gitea(self.gitea.url, self.token) as client:
-            comments = self.gitea.comments_of(self.repo, issue, BOT)
+            comments = self.gitea.comments_of(self.repo, issue, self.bot)
             return [file.name for comment in comments for file in client.attachments(self.repo, comment.id)]
 
     def edit(self, comment: Entry, text: str, by: str = WRITER) -> None:
@@ -254,11 +257,11 @@ class World:
 
     def places(self) -> list[Path]:
         """The folders that hold an agent's work."""
-        return sorted(path.parent for path in (self.home / "worktrees").glob("*/tree"))
+        return sorted(path.parent for path in (self.home / "worktrees").glob(f"{self.server}-*/tree"))
 
     def said(self, issue: int, part: str = "") -> list[str]:
         """The bot's comments on the issue, all or those of one part (`live`, `result`, `answer`, `refused`)."""
-        texts = [entry.body for entry in self.gitea.comments_of(self.repo, issue, BOT)]
+        texts = [entry.body for entry in self.gitea.comments_of(self.repo, issue, self.bot)]
         return [text for text in texts if f"part={part}" in text] if part else texts
 
     def labels(self, issue: int) -> list[str]:
@@ -271,7 +274,7 @@ class World:
     def wait_for_reaction(self, comment: Entry, content: str) -> None:
         """The bot's reaction on a comment."""
         seen = partial(self.gitea.reactions_of, self.repo, comment)
-        self.wait_until(lambda: (BOT, content) in seen(), f"{content} on comment {comment.id}")
+        self.wait_until(lambda: (self.bot, content) in seen(), f"{content} on comment {comment.id}")
 
     def wait_for_label(self, issue: int, name: str, timeout: float = PATIENCE) -> None:
         self.wait_until(lambda: name in self.labels(issue), f"label {name} on #{issue}", timeout)
@@ -296,7 +299,7 @@ class World:
 
     def agent_runs(self) -> list[stub.StubRun]:
         """What the stub agents wrote of themselves, oldest first."""
-        return stub.runs_in(sorted((self.home / "worktrees").glob("*/home")))
+        return stub.runs_in(sorted((self.home / "worktrees").glob(f"{self.server}-*/home")))
 
     def wait_for_agents(self, count: int) -> None:
         """Until so many agents have begun, over or not."""
@@ -328,7 +331,8 @@ class World:
         """Let an agent go on that waits for a file of this name in its temporary folder."""
         name_of_repo = self.repo.rpartition("/")[2]
         ends = (f"{issue}", f"{issue}-reading")
-        places = [place for end in ends for place in (self.home / "worktrees").glob(f"*-{name_of_repo}-{end}")]
+        names = [f"{self.server}-*-{name_of_repo}-{end}" for end in ends]
+        places = [place for name in names for place in (self.home / "worktrees").glob(name)]
         assert places, f"no place of #{issue}"
         for place in places:
             (place / "tmp" / name).touch()
@@ -343,12 +347,14 @@ class World:
     def jobs(self) -> list[Job]:
         """Every job, oldest first."""
         with self.database() as database:
-            return list(Job.select().order_by(Job.id).execute(database))
+            mine = Job.select().join(Thread).where(Thread.server == self.server)
+            return list(mine.order_by(Job.id).execute(database))
 
     def deliveries(self) -> list[Delivery]:
         """Every stored delivery, oldest first."""
         with self.database() as database:
-            return list(Delivery.select().order_by(Delivery.id).execute(database))
+            mine = Delivery.select().where(Delivery.server == self.server)
+            return list(mine.order_by(Delivery.id).execute(database))
 
     def wait_quiet(self, timeout: float = PATIENCE) -> None:
         """Until every job is done and told, every delivery sent, and no agent runs."""
@@ -359,8 +365,8 @@ class World:
 
     def _desk_is_idle(self) -> bool:
         with self.database() as database:
-            sql = "SELECT count(*) FROM thread WHERE desk_wanted > desk_seen"
-            return bool(database.execute_sql(sql).fetchone()[0] == 0)  # type: ignore[no-untyped-call]
+            waits = (Thread.desk_wanted > Thread.desk_seen) & (Thread.server == self.server)
+            return not Thread.select().where(waits).exists(database)
 
     def wait_for(self, seen: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
         """Wait for something that is not on Gitea."""
@@ -376,10 +382,12 @@ class World:
         self.wait_quiet()
         assert self.gitea.unexpected == []
 
-    def _check_nothing_runs(self) -> None:
+    def check_nothing_runs(self, threads: set[threading.Thread], children: set[int]) -> None:
+        """No thread and no process is left over beside these, which were there before."""
+
         def strays() -> list[str]:
-            left = set(processes.descendants(os.getpid())) - self._children
-            names = [thread.name for thread in threading.enumerate() if thread not in self._threads]
+            left = set(processes.descendants(os.getpid())) - children
+            names = [thread.name for thread in threading.enumerate() if thread not in threads]
             return [*(f"process {pid}" for pid in left), *(f"thread {name}" for name in names)]
 
         until = time.monotonic() + PATIENCE

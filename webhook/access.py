@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hmac
-import json
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from peewee import Database
 from starlette.requests import Request
+from starlette.responses import Response
 
 from models import sessions
 from models.settings import Settings
-from webhook.admin import refusal
+from webhook.admin import refusal, why_not_from_here
 from webhook.attempts import Attempts, TooMany
 from webhook.seals import Seals
+from webhook.senders import sender_of
 from webhook.viewing import Viewer
 
 ADMIN: Final = "admin"
@@ -50,6 +51,15 @@ def cookie_of(settings: Settings) -> tuple[str, bool]:
     return f"__Host-{_COOKIE}" if secure else _COOKIE, secure
 
 
+def keep_session(answer: Response, settings: Settings, seals: Seals, number: str) -> None:
+    """Have the browser keep the session, out of every script's reach. Lax, since it is Gitea's page that sends the
+    browser back here.
+    """
+    name, secure = cookie_of(settings)
+    sealed = seals.seal("session", number)
+    answer.set_cookie(name, sealed, sessions.LASTS, path="/", secure=secure, httponly=True, samesite="lax")
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Tells who a request comes from, and whether a change was really asked for by them."""
@@ -58,6 +68,8 @@ class Access:
     seals: Seals
     database: Database
     attempts: Attempts = field(default_factory=Attempts)
+    entry: ClassVar[str] = "/admin/signin"
+    """The page by which one comes in."""
 
     def viewer(self, request: Request, *, now: float) -> Viewer:
         """Who looks. Needs a connection; raises Denied."""
@@ -67,8 +79,8 @@ class Access:
             return self._by_token(request)
         if self.settings.oauth_client_id is not None:
             raise Denied(401, "nobody is signed in", sign_in=True)
-        if (refused := refusal(request, None)) is not None:
-            raise Denied(403, str(json.loads(bytes(refused.body))["error"]))
+        if why_not := why_not_from_here(request):
+            raise Denied(403, why_not)
         return Viewer(ADMIN, sees_all=True, csrf=self.seals.mark(CSRF, "this machine"))
 
     def session_of(self, request: Request) -> str | None:
@@ -92,15 +104,22 @@ class Access:
         if refusal(request, self.settings.admin_token) is None:
             return Viewer(ADMIN, sees_all=True)
         if given:
-            self.attempts.failed(address_of(request))
+            self.failed(request)
         raise Denied(401, "the admin token is missing or wrong", sign_in=True)
 
     def check_attempts(self, request: Request) -> None:
         """Raise Denied where nobody may try to sign in from there now."""
         try:
-            self.attempts.check(address_of(request))
+            self.attempts.check(self._from(request))
         except TooMany as error:
             raise Denied(429, str(error), wait=error.seconds) from None
+
+    def failed(self, request: Request) -> None:
+        """Count a try to sign in that was wrong."""
+        self.attempts.failed(self._from(request))
+
+    def _from(self, request: Request) -> str:
+        return sender_of(request, self.settings.trusted_proxies)
 
     def check_change(self, request: Request, viewer: Viewer, given: str, *, form: bool) -> None:
         """Raise Denied for a change that a page of another site may have made the viewer's browser send. `given` is the
@@ -118,11 +137,6 @@ class Access:
         ours = (request.headers.get("host", ""), urlsplit(self.settings.public_url).netloc)
         if (origin is not None and urlsplit(origin).netloc not in ours) or site not in OWN_SITES:
             raise Denied(403, "a page of another site may not steer this service")
-
-
-def address_of(request: Request) -> str:
-    """Where a request comes from, as far as it is known here: behind a proxy, the proxy."""
-    return request.client.host if request.client else ""
 
 
 def same(given: str, right: str) -> bool:

@@ -21,6 +21,10 @@ ONLY_HERE = "only this machine itself is served here while KUGETSU_ADMIN_TOKEN i
 NOT_AGENTS = (
     "agents are not served here, and you may be one of their programs; with KUGETSU_ADMIN_TOKEN set, its bearer is"
 )
+NOT_PROXIES = (
+    "what comes through the account of a service on this machine, such as a proxy's, is not served here; with "
+    "KUGETSU_ADMIN_TOKEN set, its bearer is"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -30,16 +34,25 @@ def refusal(request: Request, token: SecretStr | None) -> Response | None:
 
     With a token in the settings it must be sent. Without one only this machine is served, and only under a name
     of this machine: a web page elsewhere can have a browser here call us, by a name of its own that it points at us.
-    Nor are agents served, which are on this machine, too. Blocks for some milliseconds.
+    Nor are agents served, which are on this machine, too, nor other services, which may be proxies that do not say so.
+    Blocks for some milliseconds.
     """
     if token is not None:
         return None if _has_token(request, token.get_secret_value()) else _unauthorised()
+    said = why_not_from_here(request)
+    return JSONResponse({"error": said}, 403) if said else None
+
+
+def why_not_from_here(request: Request) -> str:
+    """Why this counts as no request of a person at this very machine, in a sentence; "" where it does. Blocks."""
     if not _is_local(request):
-        return JSONResponse({"error": ONLY_HERE}, 403)
+        return ONLY_HERE
     if peers.may_be_an_agent(request.scope["client"], request.scope["server"]):
         _log.warning("%s %s was refused to what may be an agent", request.method, request.url.path)
-        return JSONResponse({"error": NOT_AGENTS}, 403)
-    return None
+        return NOT_AGENTS
+    if peers.may_be_a_proxy(request.scope["client"], request.scope["server"]):
+        return NOT_PROXIES
+    return ""
 
 
 def _unauthorised() -> Response:

@@ -23,6 +23,7 @@ from webhook.pages.frame import Frame, static_route
 from webhook.pages.overview import Overview
 from webhook.repos import Repos
 from webhook.seals import Seals, key_of
+from webhook.setup.over import SetUpOver
 from webhook.signin import SignIn
 from webhook.steering import Steering
 from webhook.streams import Streams
@@ -33,12 +34,14 @@ def admin_routes(wiring: Wiring, health: Health, refused: Callable[[], Mapping[i
     """Everything below /admin. `refused` counts by HTTP status the deliveries turned away since the start."""
     settings, redactor = wiring.settings, Redactor(secrets_of(wiring.settings, wiring.environ))
     access = Access(settings, Seals(key_of(settings.home)), wiring.database)
-    door = Door(access, Frame(), wiring.database, wiring.clock)
+    frame = Frame(wiring.settings.servers)
+    door = Door(access, frame, wiring.database, wiring.clock)
     streams = Streams(door, wiring.database, _stopping)
     return [
         static_route(),
+        *(SetUpOver(settings, door) if wiring.set_up is None else wiring.set_up).routes(frame),
         *_signin(SignIn(settings, door, SignInServer.of(settings))),
-        Route("/admin", Overview(settings, door, health, refused, redactor).page),
+        Route("/admin", Overview(settings, door, health, refused, redactor, set_up=wiring.set_up is None).page),
         Route("/admin/status", Admin(settings, door, refused, health).status),
         Route("/admin/charts", Charts(door).page),
         Route("/admin/live", streams.changes),

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from models import payloads, store, trouble
 from models.events import CommentAdded, Event, Person
 from models.intake import Decision, decide
-from models.settings import DEFAULT_SERVER, repo_allowed
+from models.settings import DEFAULT_SERVER
 from models.store import Incoming, NewDelivery
 from webhook import body, signature
 from webhook.admin_routes import admin_routes
@@ -77,7 +77,7 @@ def create_app(wiring: Wiring) -> Starlette:
     writer = Writer(wiring.database, wiring.ring)
     receiver = Receiver(wiring, writer)
     health = Health(wiring.settings, wiring.database, wiring.clock, lambda: writer.problem)
-    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused, writer)
+    metrics = Metrics(wiring.settings, wiring.database, wiring.clock, lambda: receiver.refused_by, writer)
     return Starlette(
         routes=[
             Route("/webhook", receiver.receive, methods=["POST"]),
@@ -119,19 +119,28 @@ async def _bug(_request: Request, _error: Exception) -> Response:
 
 
 class Receiver:
-    """Takes deliveries in. `refused` counts those that were turned away, by HTTP status; they are not stored."""
+    """Takes deliveries in. `refused_by` counts those that were turned away, by server and HTTP status; they are not
+    stored.
+    """
 
     def __init__(self, wiring: Wiring, writer: Writer) -> None:
         self._settings = wiring.settings
         self._clock = wiring.clock
         self._writer = writer
         self._bots = Bots(wiring.database)
-        self._allowed = partial(repo_allowed, wiring.settings.repos)
         self._secrets = {name: _keys(server.webhook_secrets) for name, server in wiring.settings.servers.items()}
         self._refusals = Refusals(wiring.database, wiring.clock)
         self._doorkeeper = Doorkeeper(wiring.settings.trusted_proxies)
         self._slow = asyncio.Semaphore(SLOW_AT_ONCE)
-        self.refused: Counter[int] = Counter()
+        self.refused_by: Counter[tuple[str, int]] = Counter()
+
+    @property
+    def refused(self) -> Mapping[int, int]:
+        """How many were turned away, by HTTP status."""
+        found: Counter[int] = Counter()
+        for (_, status), number in self.refused_by.items():
+            found[status] += number
+        return found
 
     async def receive(self, request: Request) -> Response:
         """Answer one delivery, with a body that Gitea shows under Recent Deliveries."""
@@ -141,11 +150,11 @@ class Receiver:
             incoming = await self._read(request, headers, uuid)
             accepted = await self._writer.submit(incoming)
         except Busy as busy:
-            return self._refuse(busy.status, str(busy), uuid, quietly=True)
+            return self._refuse(request, busy.status, str(busy), uuid, quietly=True)
         except Refused as refused:
-            return await self._turn_away(request, headers, refused, uuid)
+            return await self._turn_away(request, refused, uuid)
         except CannotStore as problem:
-            return self._refuse(_UNAVAILABLE, str(problem), uuid)
+            return self._refuse(request, _UNAVAILABLE, str(problem), uuid)
         status = _ACCEPTED if accepted.verdict == "accepted" else _OK
         return _answer(status, accepted.verdict, accepted.detail, uuid or str(accepted.delivery_id))
 
@@ -156,7 +165,7 @@ class Receiver:
             text = await _signed_text(request, headers, self._keys_of(server))
         bot = await self._bot(server)
         event_type = payloads.event_type_of(headers)
-        decision = await self._understand(event_type, text, bot)
+        decision = await self._understand(event_type, text, server, bot)
         delivery = NewDelivery(
             server=server,
             source="webhook",
@@ -184,11 +193,11 @@ class Receiver:
             _log.warning("our account on %s could not be looked up: %s", server, words)
             raise Refused(_UNAVAILABLE, f"this cannot be stored now: {words}", signed=True) from error
 
-    async def _understand(self, event_type: str, text: bytes, bot: Person | None) -> Decision:
+    async def _understand(self, event_type: str, text: bytes, server: str, bot: Person | None) -> Decision:
         """What the delivery asks. Raises Refused. Long texts are read beside the event loop, so that nobody waits."""
         parse = partial(_parse, event_type, text)
         event = await run_in_threadpool(parse) if len(text) > LARGE else parse()
-        meant = partial(decide, event, bot=bot, repo_allowed=self._allowed)
+        meant = partial(decide, event, bot=bot, repo_allowed=partial(self._settings.allows, server))
         if not isinstance(event, CommentAdded) or len(event.text) <= LONG_COMMENT:
             return meant()
         try:
@@ -197,16 +206,18 @@ class Receiver:
         except TimeoutError:
             raise Refused(_UNAVAILABLE, "too many long comments are being read now", signed=True) from None
 
-    async def _turn_away(self, request: Request, headers: Mapping[str, str], refused: Refused, uuid: str) -> Response:
+    async def _turn_away(self, request: Request, refused: Refused, uuid: str) -> Response:
         """Refuse, and write it down, unless this sender only tries."""
-        tries = not refused.signed and not self._doorkeeper.refused(request, headers)
+        tries = not refused.signed and not self._doorkeeper.refused(request)
         if not tries and (server := _server_of(request)) in self._secrets:
             await self._refusals.note(server, refused.status, str(refused))
-        return self._refuse(refused.status, str(refused), uuid, quietly=tries)
+        return self._refuse(request, refused.status, str(refused), uuid, quietly=tries)
 
-    def _refuse(self, status: int, sentence: str, uuid: str, *, quietly: bool = False) -> Response:
-        self.refused[status] += 1
-        _log.log(logging.DEBUG if quietly else logging.WARNING, "a delivery was refused (%d): %s", status, sentence)
+    def _refuse(self, request: Request, status: int, sentence: str, uuid: str, *, quietly: bool = False) -> Response:
+        server = _server_of(request) if _server_of(request) in self._secrets else ""
+        self.refused_by[server, status] += 1
+        level = logging.DEBUG if quietly else logging.WARNING
+        _log.log(level, "a delivery of %s was refused (%d): %s", server or "no known server", status, sentence)
         headers = {"Retry-After": RETRY_AFTER} if status in (_UNAVAILABLE, _TOO_MANY) else None
         return _answer(status, "refused", sentence, uuid, headers)
 

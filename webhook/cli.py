@@ -6,11 +6,12 @@ import argparse
 import logging
 import os
 import signal
-import subprocess
+import socket
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,8 @@ from webhook.logs import set_up_logging
 from webhook.oauth import SignInServer
 from webhook.preparing import Preparing, prepared
 from webhook.server import CannotListen, serve
+from webhook.setup.pages import SetUp
+from webhook.supervisor import AGAIN, Supervisor
 from webhook.wiring import Wiring
 
 log = logging.getLogger("kugetsu")
@@ -36,13 +39,8 @@ log = logging.getLogger("kugetsu")
 WELL, NOT_NOW, WRONG = 0, 1, 2
 REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseTooNew, *archives.REFUSALS, OSError)
 """Raised where somebody has to change something before it can work."""
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-STOP_SECONDS = 5.0
-"""A half that has not ended by then is killed; nothing it does is lost by that."""
 WORKER_NICENESS = 5
 """The work gives way to the receiving: a webhook has five seconds to be answered, once. Agents give way to both."""
-STEADY_SECONDS = 30.0
-"""A half that has run this long is started again at once when it ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if "file" in arguments:
             return int(arguments.act(settings, os.environ, arguments.file))
-        return int(arguments.act(settings, os.environ))
+        return int(arguments.act(settings, os.environ, arguments))
     except Exception as error:
         if (words := trouble.of_storage(error)) is not None:
             print(f"kugetsu: {words} ({error})", file=sys.stderr)
@@ -81,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+        command.add_argument("--listening", type=int, help=argparse.SUPPRESS)
+        command.add_argument("--set-up", action="store_true", help=argparse.SUPPRESS)
         command.set_defaults(act=act)
     for name, does, says in (
         ("backup", archives.back_up, "write all of a service, running or not, into one new file"),
@@ -115,36 +115,45 @@ def refuse_what_is_not_there(settings: Settings) -> None:
             )
 
 
-def _web(settings: Settings, environ: Mapping[str, str]) -> int:
+def _web(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
     database = store.open_database(settings.home / "kugetsu.db")
     preparing = Preparing(database, settings)
     bells = Bells(settings.home / "queue.db")
     desk, agents = (partial(bells.ring, lane) for lane in (Lane.DESK, Lane.AGENTS))
     wiring = Wiring(settings=settings, database=database, ring=desk, ring_agents=agents, environ=environ)
-    app = create_app(wiring)
-    with preparing:
-        serve(app, settings, announce=_announce(settings))
+    setting_up = SetUp(wiring, end=_end) if arguments.set_up else None
+    app = create_app(replace(wiring, set_up=setting_up))
+    listening = socket.socket(fileno=arguments.listening) if arguments.listening is not None else None
+    with preparing, setting_up or nullcontext():
+        serve(app, settings, announce=_announce(settings, setting_up), listening=listening)
     bells.close()
     preparing.check()
-    return WELL
+    return AGAIN if setting_up is not None and setting_up.finished else WELL
 
 
-def _announce(settings: Settings) -> partial[None]:
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _announce(settings: Settings, setting_up: SetUp | None) -> partial[None]:
     missing = [] if settings.gitea_url else ["KUGETSU_GITEA_URL and KUGETSU_GITEA_TOKEN"]
     missing += [] if any(server.webhook_secrets for server in settings.servers.values()) else ["KUGETSU_WEBHOOK_SECRET"]
-    return partial(_say_hello, missing)
+    return partial(_say_hello, missing, setting_up)
 
 
-def _say_hello(missing: Sequence[str], address: str) -> None:
+def _say_hello(missing: Sequence[str], setting_up: SetUp | None, address: str) -> None:
     log.info("listening on %s, webhooks at %s/webhook, pages at %s/admin", address, address, address)
     for names in missing:
         log.warning("%s: not set yet", names)
+    if setting_up is not None:
+        setting_up.invite(address)
 
 
-def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
+def _worker(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
+    del arguments
     os.nice(WORKER_NICENESS)
     stop = threading.Event()
-    for number in SIGNALS:
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if not prepared(settings, stop):
         return WELL
@@ -155,60 +164,10 @@ def _worker(settings: Settings, environ: Mapping[str, str]) -> int:
     return WELL
 
 
-def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
+def _serve(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
     """Both halves as processes of their own, so that neither can take the other down; started again when one ends."""
-    del settings
-    return Supervisor(("worker", "web"), environ).run()
-
-
-class Supervisor:
-    """Keeps one process for each of `halves` running until a signal says stop."""
-
-    def __init__(self, halves: Sequence[str], environ: Mapping[str, str]) -> None:
-        self._environ = dict(environ)
-        self._halves: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
-        self._names = halves
-        self._stop = threading.Event()
-
-    def run(self) -> int:
-        """Until SIGTERM or SIGINT; then end both halves. A half whose settings are wrong ends the other, too."""
-        for number in SIGNALS:
-            signal.signal(number, lambda *_: self._stop.set())
-        for name in self._names:
-            self._start(name)
-        code = WELL
-        while not self._stop.wait(0.1) and code == WELL:
-            code = self._look_after()
-        self._end()
-        return code
-
-    def _start(self, name: str) -> None:
-        command = [sys.executable, "-P", "-m", "webhook.cli", name, "--with-parent"]
-        # In a session of its own a half is not hit by Ctrl-C in the terminal: we tell it, once.
-        process = subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True)
-        self._halves[name] = (process, time.monotonic())
-
-    def _look_after(self) -> int:
-        for name, (process, since) in list(self._halves.items()):
-            code = process.poll()
-            if code == WRONG:
-                return WRONG
-            if code is not None:
-                log.error("the %s half ended with %s and is started again", name, code)
-                self._stop.wait(0.0 if time.monotonic() - since > STEADY_SECONDS else 1.0)
-                self._start(name)
-        return WELL
-
-    def _end(self) -> None:
-        for process, _ in self._halves.values():
-            process.terminate()
-        until = time.monotonic() + STOP_SECONDS
-        for process, _ in self._halves.values():
-            try:
-                process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    del arguments
+    return Supervisor(settings, environ).run()
 
 
 if __name__ == "__main__":

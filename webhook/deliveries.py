@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from peewee import SQL, fn
@@ -13,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from jobs.redact import Redactor
 from models.replaying import CannotReplay, NoSuchDelivery, replay
-from models.settings import Settings, repo_allowed
+from models.settings import Settings
 from models.tables import Ask, Delivery
 from webhook.door import Done, Door, Problem, Visit
 from webhook.status import rfc3339
@@ -28,6 +27,7 @@ MOST_BODY = 40_000
 FILTERS = {
     "verdict": Delivery.verdict,
     "source": Delivery.source,
+    "server": Delivery.server,
     "repo": Delivery.repo,
     "event": Delivery.event_type,
     "uuid": Delivery.uuid,
@@ -56,8 +56,8 @@ class Deliveries:
         self._ring = ring
 
     async def list(self, request: Request) -> Response:
-        """GET /admin/deliveries?verdict=&source=&repo=&event=&uuid=: newest first. JSON by `page`, the page by the
-        number of a delivery `before`.
+        """GET /admin/deliveries?verdict=&source=&server=&repo=&event=&uuid=: newest first. JSON by `page`, the page by
+        the number of a delivery `before`.
         """
         return await self._door.get(self._list)(request)
 
@@ -129,9 +129,9 @@ class Deliveries:
 
     def _replay(self, visit: Visit, _said: Nothing) -> Done:
         number, servers = self._delivery(visit).id, self._settings.servers
-        allowed = partial(repo_allowed, self._settings.repos)
+        allows = self._settings.allows
         try:
-            accepted = replay(visit.database, number, servers=servers, repo_allowed=allowed, now=visit.now)
+            accepted = replay(visit.database, number, servers=servers, allows=allows, now=visit.now)
         except NoSuchDelivery as error:
             raise Problem(404, str(error)) from None
         except CannotReplay as error:

@@ -28,6 +28,9 @@ from webhook.viewing import Sight, Viewer
 LONGEST_BODY = 1024 * 1024
 """Bytes. What is sent here are a few words."""
 
+MOST_FIELDS = 1000
+"""Of one form: a tick for each of many repositories."""
+
 BACK, FORM = "back", "application/x-www-form-urlencoded"
 SAID, SAID_SECONDS = "kugetsu_said", 30
 
@@ -127,8 +130,10 @@ class Door:
 
         return endpoint
 
-    def post(self, kind: type[Said], act: Callable[[Visit, Said], Done]) -> Endpoint:
-        """An endpoint that changes something. `kind` is a msgspec struct of what is sent, as JSON or as a form."""
+    def post(self, kind: type[Said], act: Callable[[Visit, Said], Done | Response]) -> Endpoint:
+        """An endpoint that changes something. `kind` is a msgspec struct of what is sent, as JSON or as a form. What
+        was done is told on the page that the form names; an answer of its own is given as it is.
+        """
 
         async def endpoint(request: Request) -> Response:
             try:
@@ -139,6 +144,8 @@ class Door:
                 self.access.check_change(request, viewer, word, form=is_form)
                 said = _convert(fields, kind) if fields is not None else _decode(sent, kind)
                 done = await run_in_threadpool(self._act, request, viewer, act, said)
+                if isinstance(done, Response):
+                    return done
                 return self._done(done, (fields or {}).get(BACK)) if is_form else JSONResponse(done.told, done.status)
             except (Denied, Problem, PeeweeException) as error:
                 return self._refused(request, error)
@@ -184,7 +191,9 @@ class Door:
         with self.database.connection_context():
             return read(self._visit(request, viewer))
 
-    def _act(self, request: Request, viewer: Viewer, act: Callable[[Visit, Said], Done], said: Said) -> Done:
+    def _act(
+        self, request: Request, viewer: Viewer, act: Callable[[Visit, Said], Done | Response], said: Said
+    ) -> Done | Response:
         with self.database.connection_context():
             return act(self._visit(request, viewer), said)
 
@@ -200,7 +209,7 @@ class Door:
         if isinstance(error, Denied) and error.sign_in and wants_page(request):
             there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             after = urlencode({"next": there if request.method == "GET" else "/admin"})
-            return RedirectResponse(f"/admin/signin?{after}", 303, headers=HEADERS)
+            return RedirectResponse(f"{self.access.entry}?{after}", 303, headers=HEADERS)
         headers = _headers_for(error)
         if wants_page(request):
             answer = self.frame.page("problem.html", None, status=status, sentence=sentence, here="", said="")
@@ -241,7 +250,7 @@ async def _sent(request: Request) -> tuple[bytes, dict[str, str] | None]:
     if kind != FORM or not sent:
         return sent, None
     try:
-        return sent, dict(parse_qsl(sent.decode(), keep_blank_values=True, max_num_fields=50))
+        return sent, dict(parse_qsl(sent.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError as error:
         raise Problem(400, f"the form cannot be read: {error}") from None
 

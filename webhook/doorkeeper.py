@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from webhook import signature
 from webhook.body import LIMIT
+from webhook.senders import sender_of
 
 REFUSALS: Final = 60
 """Refused deliveries of one source, before it counts as one that only tries."""
@@ -73,7 +74,7 @@ class Doorkeeper:
     @contextmanager
     def reading(self, request: Request, headers: Mapping[str, str]) -> Iterator[None]:
         """While the body is read and its signature looked at. Raises Busy."""
-        source = self._source(self.source_of(request, headers))
+        source = self._source(self.source_of(request))
         size = _announced(headers)
         self._check(source, size, headers)
         source.reading, source.bytes, self._bytes = source.reading + 1, source.bytes + size, self._bytes + size
@@ -82,21 +83,16 @@ class Doorkeeper:
         finally:
             source.reading, source.bytes, self._bytes = source.reading - 1, source.bytes - size, self._bytes - size
 
-    def refused(self, request: Request, headers: Mapping[str, str]) -> bool:
+    def refused(self, request: Request) -> bool:
         """Count a refusal; whether it is worth a line in the log: not those of who only tries."""
-        source = self._source(self.source_of(request, headers))
+        source = self._source(self.source_of(request))
         used = source.refusals(self._clock())
         source.used = min(used + 1, REFUSALS + REFILL)
         return used < REFUSALS
 
-    def source_of(self, request: Request, headers: Mapping[str, str]) -> str:
-        """The sender's address: the last one named that is no proxy of ours. Addresses of one IPv6 network are one."""
-        hops = [request.client.host if request.client else ""]
-        hops += reversed([hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()][-20:])
-        for at, hop in enumerate(hops):
-            if at + 1 == len(hops) or not self._is_trusted(hop):
-                return _network(hop)
-        return ""
+    def source_of(self, request: Request) -> str:
+        """The sender's address; those of one IPv6 network are one."""
+        return _network(sender_of(request, self._trusted))
 
     def _check(self, source: _Source, size: int, headers: Mapping[str, str]) -> None:
         only_tries = source.refusals(self._clock()) >= REFUSALS
@@ -114,13 +110,6 @@ class Doorkeeper:
                 del self._sources[gone]
         self._sources.move_to_end(name)
         return source
-
-    def _is_trusted(self, host: str) -> bool:
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        return any(address in network for network in self._trusted)
 
 
 def _announced(headers: Mapping[str, str]) -> int:

@@ -1,6 +1,6 @@
 """Whether the service lives, and whether it can work: database, workers, Gitea, disk."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from peewee import Database, PeeweeException
 from starlette.concurrency import run_in_threadpool
@@ -39,11 +39,16 @@ class Health:
         return JSONResponse({"alive": True})
 
     async def readyz(self, _request: Request) -> Response:
-        """503 while something keeps the service from working, with a sentence for each such thing."""
+        """503 while something keeps the service from working, with a sentence for each thing that is wrong."""
         problems = await run_in_threadpool(self.problems)
         sentences = [sentence for part in PARTS for sentence in problems[part]]
-        content = {"ready": not sentences, "reasons": sentences, "checks": {p: not problems[p] for p in PARTS}}
-        return JSONResponse(content, 503 if sentences else 200)
+        ready = not any(self._stops(part, problems[part]) for part in PARTS)
+        content = {"ready": ready, "reasons": sentences, "checks": {p: not problems[p] for p in PARTS}}
+        return JSONResponse(content, 200 if ready else 503)
+
+    def _stops(self, part: str, sentences: Sequence[str]) -> bool:
+        """Whether nothing can be done because of this: of several servers one is enough to work for."""
+        return bool(sentences) and not (part == "gitea" and len(sentences) < len(self._settings.servers))
 
     def problems(self) -> Mapping[str, tuple[str, ...]]:
         """For each of `PARTS` what is wrong with it. Blocks on the database."""

@@ -26,6 +26,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """
 
     state: str = ""
+    server: str = ""
     repo: str = ""
     person: str = ""
     since: str = ""
@@ -35,7 +36,15 @@ class Wanted(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, visit: Visit) -> Wanted:
         """What the address says. Raises Problem for what it cannot mean."""
-        names = {"state": "state", "repo": "repo", "person": "person", "since": "from", "until": "to", "words": "q"}
+        names = {
+            "state": "state",
+            "server": "server",
+            "repo": "repo",
+            "person": "person",
+            "since": "from",
+            "until": "to",
+            "words": "q",
+        }
         wanted = cls(**{name: visit.asked(asked) for name, asked in names.items()})
         if wanted.state and wanted.state not in {*State, *Outcome}:
             raise Problem(400, f"there is no state {wanted.state!r}; the states are {', '.join((*State, *Outcome))}")
@@ -46,7 +55,7 @@ class Wanted(msgspec.Struct, frozen=True):
     @property
     def query(self) -> dict[str, str]:
         """The parameters of an address that asks for the same."""
-        said = {"state": self.state, "repo": self.repo, "person": self.person}
+        said = {"state": self.state, "server": self.server, "repo": self.repo, "person": self.person}
         said |= {"from": self.since, "to": self.until, "q": self.words}
         return {name: text for name, text in said.items() if text}
 
@@ -70,12 +79,18 @@ def narrowed(db: Database, sight: Sight, wanted: Wanted, query: Any) -> Any:
     query = sight.jobs(query)
     if wanted.state:
         query = query.where(*_in_state(wanted.state))
-    if wanted.repo:
-        ids = [row.id for row in Repo.select(Repo.id).where(Repo.name == wanted.repo).execute(db)]
-        query = query.where(Job.repo.in_(ids))
+    if wanted.repo or wanted.server:
+        query = query.where(Job.repo.in_(_repos(db, wanted)))
     if wanted.person:
         query = query.where(Job.asked_by == wanted.person)
     return _spoken_of(_timed(db, query, wanted), wanted.words)
+
+
+def _repos(db: Database, wanted: Wanted) -> list[int]:
+    query = Repo.select(Repo.id)
+    query = query.where(Repo.name == wanted.repo) if wanted.repo else query
+    query = query.where(Repo.server == wanted.server) if wanted.server else query
+    return [row.id for row in query.execute(db)]
 
 
 def _in_state(name: str) -> list[Any]:

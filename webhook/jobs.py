@@ -38,7 +38,6 @@ class Jobs:
         self._streams = streams
         self._redactor = redactor
         self._allowed = budgets.limits_of(settings)
-        self._allowed = budgets.limits_of(settings)
 
     async def list(self, request: Request) -> Response:
         """GET /admin/jobs: newest first. JSON by `page`, the page by the number of a job `before`."""

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from models import tally
 from models.moves import State
 from models.settings import Settings
-from models.tables import Intake, Job, Server, Worker
+from models.tables import Intake, Job, Repo, Server, Worker
 from models.tally import COUNTS, SPREADS, Count, Labels, Spread
 from webhook.admin import refusal
 from webhook.health import SILENT
@@ -37,14 +37,16 @@ class Backlog(Protocol):
 
 
 class Metrics:
-    """The page that Prometheus reads. `refused` counts by HTTP status the deliveries turned away since the start."""
+    """The page that Prometheus reads. `refused` counts the deliveries turned away since the start, by server ("" for an
+    address of none) and HTTP status.
+    """
 
     def __init__(
         self,
         settings: Settings,
         database: Database,
         clock: Callable[[], float],
-        refused: Callable[[], Mapping[int, int]],
+        refused: Callable[[], Mapping[tuple[str, int], int]],
         backlog: Backlog,
     ) -> None:
         self._settings = settings
@@ -78,23 +80,34 @@ class Metrics:
         yield _gauge("kugetsu_build_info", "The version that runs.", {(("version", version("kugetsu")),): 1})
         yield from self._work()
         yield from self._parts()
-        refused = CounterMetricFamily("kugetsu_deliveries_refused", "Deliveries turned away.", labels=["status"])
-        for status, number in sorted(self._refused().items()):
-            refused.add_metric([str(status)], number)
+        refused = CounterMetricFamily(
+            "kugetsu_deliveries_refused", "Deliveries turned away.", labels=["server", "status"]
+        )
+        for (server, status), number in sorted(self._refused().items()):
+            refused.add_metric([server, str(status)], number)
         yield refused
         figures = tally.read(self._database)
         yield from (_counter(count, figures) for count in COUNTS)
         yield from (_histogram(spread, figures) for spread in SPREADS)
 
     def _work(self) -> Iterator[Metric]:
-        states = Job.select(Job.state, fn.COUNT(Job.id), fn.MIN(Job.queued_at)).group_by(Job.state)
+        of = (Repo.server, Job.state)
+        states = Job.select(*of, fn.COUNT(Job.id), fn.MIN(Job.queued_at)).join(Repo).group_by(*of)
         rows = states.where(Job.state.in_(_NOT_DONE)).tuples().execute(self._database)
-        found = {state: (number, since) for state, number, since in rows}
-        counts: dict[Labels, float] = {(("state", str(state)),): found.get(state, (0, None))[0] for state in _NOT_DONE}
+        found = {(str(server), state): (number, since) for server, state, number, since in rows}
+        servers = sorted({*self._settings.servers, *(server for server, _ in found)})
+        counts: dict[Labels, float] = {
+            (("server", server), ("state", str(state))): found.get((server, state), (0, None))[0]
+            for server in servers
+            for state in _NOT_DONE
+        }
         yield _gauge("kugetsu_jobs", "Jobs by state, of those that are not done.", counts)
-        since = found.get(State.QUEUED, (0, None))[1]
-        age = 0.0 if since is None else max(0.0, self._clock() - since)
-        yield _gauge("kugetsu_queue_oldest_age_seconds", "How long the oldest queued job has waited.", {(): age})
+        oldest = {server: found.get((server, State.QUEUED), (0, None))[1] for server in servers}
+        ages: dict[Labels, float] = {
+            (("server", server),): 0.0 if since is None else max(0.0, self._clock() - since)
+            for server, since in oldest.items()
+        }
+        yield _gauge("kugetsu_queue_oldest_age_seconds", "How long the oldest queued job has waited.", ages)
         intake = Intake.select().where(Intake.id == 1).get(self._database)
         yield _gauge("kugetsu_capacity_agents", "How many agents may run at once.", {(): intake.capacity})
         yield _gauge("kugetsu_paused", "1 while no agent starts.", {(): int(intake.paused)})
@@ -139,5 +152,5 @@ def _histogram(spread: Spread, figures: Mapping[str, Mapping[Labels, float]]) ->
         counts = (buckets.get(tuple(sorted((*labels, ("le", bound)))), 0.0) for bound in bounds)
         of = dict(labels)
         values = list(zip(bounds, accumulate(counts), strict=True))
-        family.add_metric([of[name] for name in spread.labels], values, total)
+        family.add_metric([of.get(name, "") for name in spread.labels], values, total)
     return family

@@ -69,6 +69,7 @@ class Notices:
             "kind": f"{address.partition('://')[0]}://…" if notice.to else "signed webhook",
             "events": [str(event) for event in notice.events],
             "repos": list(notice.repos),
+            "servers": list(notice.servers),
             "last": None if last is None else self._sent(last),
         }
 

@@ -1,7 +1,8 @@
 """Signing in with Gitea: the authorization code flow of OAuth 2 with PKCE (RFC 6749, section 4.1; RFC 7636).
 
-The one place where the HTTP side calls Gitea: with the token of the person who signs in, never with the bot's, and
-never on the way of a webhook. The token is forgotten as soon as Gitea has said who they are and where they may write.
+Beside the first start the one place where the HTTP side calls Gitea: with the token of the person who signs in, never
+with the bot's, and never on the way of a webhook. The token is forgotten as soon as Gitea has said who they are and
+where they may write.
 """
 
 from __future__ import annotations

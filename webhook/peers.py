@@ -1,7 +1,8 @@
-"""Who is at the other end of a connection from this machine: somebody's program, or an agent's.
+"""Who is at the other end of a connection from this machine: somebody's program, an agent's, or a proxy.
 
-Agents share the machine's network, so "it comes from loopback" does not tell them from a person. The kernel's own table
-of connections does (proc_pid_net(5)): it names the user whose socket it is, and the socket's number.
+Agents share the machine's network, and a proxy here brings anybody, so "it comes from loopback" does not tell them from
+a person. The kernel's own table of connections does (proc_pid_net(5)): it names the user whose socket it is, and the
+socket's number.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ Address = tuple[str, int]
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _ESTABLISHED = "01"
 
+_SYSTEM_ACCOUNTS = (range(1, 1000), range(61184, 65520), range(65534, 65535))
+"""Accounts of services, not of people: Debian policy 9.2.2, and what systemd gives to services for a while (its
+UIDS-GIDS.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Socket:
@@ -41,6 +46,15 @@ def may_be_an_agent(client: Address, server: Address) -> bool:
     if found is None or found.inode == 0 or found.uid == AGENT_UID:
         return True
     return found.uid == os.geteuid() and not _is_ours(found.inode)
+
+
+def may_be_a_proxy(client: Address, server: Address) -> bool:
+    """Whether a connection on this machine comes from the account of another service, which may speak for anybody.
+
+    A proxy that runs as root, or as a person, cannot be told from that person.
+    """
+    found = _socket_of(client, server)
+    return found is not None and found.uid != os.geteuid() and any(found.uid in some for some in _SYSTEM_ACCOUNTS)
 
 
 def _socket_of(client: Address, server: Address) -> _Socket | None:

@@ -92,7 +92,7 @@ class Repos:
         self._check_may_switch(visit)
         row = self._wanted(visit, said)
         told = {"server": row.server, "repo": row.place}
-        return self._asked(visit, said, row, told, row.place)
+        return self._asked(visit, said, row, told, f"{row.place}{self._on(row.server)}")
 
     def _switch_organization(self, visit: Visit, said: Switch) -> Done:
         self._check_may_switch(visit)
@@ -104,7 +104,7 @@ class Repos:
         if len(found) > 1:
             raise Problem(409, _which(owner, found))
         (server,) = found
-        return self._switch_wide(visit, said, server, servers[server], f"the organisation {owner}")
+        return self._switch_wide(visit, said, server, servers[server], f"the organisation {owner}{self._on(server)}")
 
     def _switch_server(self, visit: Visit, said: Switch) -> Done:
         self._check_may_switch(visit)
@@ -115,7 +115,7 @@ class Repos:
 
     def _switch_wide(self, visit: Visit, said: Switch, *where: str) -> Done:
         server, place, whose = where
-        if not said.remove and not hooks.allows_all_of(self._settings.repos, place):
+        if not said.remove and not hooks.allows_all_of(self._settings.repos_on(server), place):
             what = (
                 f"its webhook would tell of all repositories of {whose}, and KUGETSU_REPOS does not allow all of them"
             )
@@ -129,6 +129,10 @@ class Repos:
         what = "to be removed" if said.remove else "to be made right"
         return Done({**told, "webhook": what}, f"The webhook of {whose} is {what}.", 202)
 
+    def _on(self, server: str) -> str:
+        """Which server something is on, where there are several."""
+        return f" on {server}" if len(self._settings.servers) > 1 else ""
+
     def _check_may_switch(self, visit: Visit) -> None:
         """Raises Problem."""
         visit.only_who_sees_all("changing webhooks is")
@@ -139,7 +143,7 @@ class Repos:
         """The repository, where this may be wanted of its webhook. Raises Problem."""
         row = self._named(visit, said.server)
         if not row.allowed and not said.remove:
-            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS")
+            raise Problem(409, f"{row.place} is not among the repositories in KUGETSU_REPOS, or repos of its server")
         if row.by is not None and said.remove:
             whose = f"organisation {row.by}" if row.by else "whole server"
             where = f"/admin/organizations/{row.by}/webhook" if row.by else f"/admin/servers/{row.server}/webhook"
@@ -151,7 +155,10 @@ class Repos:
     def _named(self, visit: Visit, server: str) -> Hook:
         """The repository of the address; one that is not known is looked for. Raises Problem."""
         name = "{owner}/{repo}".format(**visit.request.path_params)
-        found = [row for row in hooks.named(visit.database, name) if server in ("", row.server)]
+        if server and server not in self._settings.servers:
+            raise Problem(404, f"there is no server {server!r}; there are {', '.join(self._settings.servers)}")
+        known = [row for row in hooks.named(visit.database, name) if row.server in self._settings.servers]
+        found = [row for row in known if server in ("", row.server)]
         if not found:
             hooks.list_soon(visit.database, now=visit.now)
             self._ring()

@@ -80,12 +80,18 @@ def server_of(app: Starlette) -> Server:
     return server
 
 
-def serve(app: Starlette, settings: Settings, *, announce: Callable[[str], None] | None = None) -> None:
-    """Serve `app` on the address in `settings` until SIGINT or SIGTERM. Raises CannotListen.
+def serve(
+    app: Starlette,
+    settings: Settings,
+    *,
+    announce: Callable[[str], None] | None = None,
+    listening: socket.socket | None = None,
+) -> None:
+    """Serve `app` until SIGINT or SIGTERM, on `listening`, else on the address in `settings`. Raises CannotListen.
 
     `announce` is called with the address once connections to it succeed.
     """
-    with listen(settings.host, settings.port) as listening:
+    with listening or listen(settings.host, settings.port) as listens:
         if announce is not None:
-            announce(address_of(listening))
-        server_of(app).run(sockets=[listening])
+            announce(address_of(listens))
+        server_of(app).run(sockets=[listens])

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from models import sessions
 from models.settings import Settings
-from webhook.access import ADMIN, Access, Denied, address_of, cookie_of, same
+from webhook.access import ADMIN, Access, Denied, cookie_of, keep_session, same
 from webhook.door import Done, Door, Problem, Visit, own_path
 from webhook.oauth import NotSignedIn, Person, SignInServer
 from webhook.pages.frame import HEADERS
@@ -89,7 +89,7 @@ class SignIn:
         except Denied as error:
             return self._door.refused(request, error)
         except NotSignedIn as error:
-            self._access.attempts.failed(address_of(request))
+            self._access.failed(request)
             return self._page(request, str(error), status=403)
         number = await run_in_threadpool(self._begin, person)
         answer = self._signed_in(number, kept["next"])
@@ -123,7 +123,7 @@ class SignIn:
             raise Problem(404, "there is no admin token; sign in with Gitea")
         self._access.check_attempts(request)
         if not same(said.token, right.get_secret_value()):
-            self._access.attempts.failed(address_of(request))
+            self._access.failed(request)
             return self._page(request, "that is not the admin token", status=403)
         return self._signed_in(self._begin(Person(ADMIN, is_admin=True, repos=frozenset())), said.next)
 
@@ -136,13 +136,7 @@ class SignIn:
 
     def _signed_in(self, number: str, after: str) -> Response:
         answer = RedirectResponse(own_path(after), 303, headers=HEADERS)
-        answer.set_cookie(
-            self._cookie,
-            self._access.seals.seal("session", number),
-            sessions.LASTS,
-            path="/",
-            **self._kept_how(),
-        )
+        keep_session(answer, self._settings, self._access.seals, number)
         return answer
 
     def _kept_how(self) -> dict[str, Any]:

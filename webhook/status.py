@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 
 from peewee import JOIN, Database, fn
 
-from models import budgets, limits, recovery, spending, store
+from models import budgets, hooks, limits, recovery, spending, store
 from models.moves import Outcome, State
 from models.recovery import Missed
 from models.settings import Settings
@@ -50,7 +50,7 @@ def read(
         "workers": [_worker(worker, now) for worker in workers],
         "jobs": jobs,
         "deliveries": _deliveries(db, verdicts) | {"refused": sum(refused.values())},
-        "repos": _repos(db, settings.public_url, now=now),
+        "repos": _repos(db, settings, now=now),
         "gitea": _gitea(db, settings),
         "agent": {
             "command": settings.agent_command,
@@ -136,15 +136,16 @@ def _deliveries(db: Database, verdicts: Mapping[str, int]) -> dict[str, int]:
     return {**verdicts, "recovered": int(missed.count(db))}
 
 
-def _repos(db: Database, public_url: str, *, now: float) -> list[dict[str, Value]]:
+def _repos(db: Database, settings: Settings, *, now: float) -> list[dict[str, Value]]:
     """By server and name. `missed_24h` counts what was asked and no webhook told of, `problem` is a sentence or ""."""
     jobs, missed = _job_counts(db), recovery.missed_since(db, now - recovery.DAY_SECONDS)
     rows = Repo.select(Repo, Watch).join(Watch, JOIN.LEFT_OUTER, on=(Watch.repo == Repo.id), attr="seen")
     found = rows.order_by(Repo.server, Repo.name).execute(db)
-    return [_repo(row, jobs.get(row.id, 0), missed.get((row.server, row.name)), public_url) for row in found]
+    lost = {row.id: missed.get((row.server, row.name)) for row in found}
+    return [_repo(row, jobs.get(row.id, 0), lost[row.id], hooks.address_of(settings, row.server)) for row in found]
 
 
-def _repo(repo: Repo, jobs: int, missed: Missed | None, public_url: str) -> dict[str, Value]:
+def _repo(repo: Repo, jobs: int, missed: Missed | None, address: str) -> dict[str, Value]:
     watch: Watch | None = getattr(repo, "seen", None)
     return {
         "server": repo.server,
@@ -154,25 +155,25 @@ def _repo(repo: Repo, jobs: int, missed: Missed | None, public_url: str) -> dict
         "missed_24h": missed.count if missed else 0,
         "missed_at": rfc3339(missed.last_at) if missed else None,
         "archived": bool(watch and watch.archived),
-        "problem": problem_of(watch, missed, public_url),
+        "problem": problem_of(watch, missed, address),
     }
 
 
-def problem_of(watch: Watch | None, missed: Missed | None, public_url: str) -> str:
-    """What somebody has to see to, the gravest first."""
+def problem_of(watch: Watch | None, missed: Missed | None, address: str) -> str:
+    """What somebody has to see to, the gravest first. `address` is where its webhook leads."""
     if watch is not None and watch.lost_at is not None:
         return f"it is gone, or the bot may not see it, since {rfc3339(watch.lost_at)}; nothing can be told there"
     if watch is not None and watch.archived:
         return "it is archived: what is to be told there waits until it is not"
     if watch is not None and watch.problem:
         return watch.problem
-    return _lost_deliveries(missed, public_url) if missed else ""
+    return _lost_deliveries(missed, address) if missed else ""
 
 
-def _lost_deliveries(missed: Missed, public_url: str) -> str:
+def _lost_deliveries(missed: Missed, address: str) -> str:
     return (
         f"the webhook missed {missed.count} of what was asked in the last 24 hours; it was found by looking. Is there"
-        f" an active webhook to {public_url}/webhook, and what does Gitea show under its Recent Deliveries?"
+        f" an active webhook to {address}, and what does Gitea show under its Recent Deliveries?"
     )
 
 

@@ -11,11 +11,11 @@ from peewee import Database
 
 from jobs.doctor import agent, forge, machine, repository, service
 from jobs.doctor.round_trip import TRIPS, WAIT_SECONDS, RoundTrip
-from jobs.gitea import Gitea, GiteaError
+from jobs.gitea import Gitea, GiteaError, GiteaMissing
 from jobs.known_secrets import secrets_of
 from jobs.redact import Redactor
 from models.checkup import Checkup, Finding, Level, unknown, wrong
-from models.settings import Server, Settings, allowed_by_name, repo_allowed
+from models.settings import Server, Settings, allowed_by_name
 
 MOST_REPOS = 50
 """Repositories looked at on each server when none is named."""
@@ -61,9 +61,24 @@ class Examination:
             yield from forge.settings_of(server)
 
     def _servers(self, db: Database | None, *, running: bool) -> Iterator[Finding]:
-        for server in self.settings.servers.values():
-            if server.url and server.token:
-                yield from self._server(server, db, running=running and bool(server.webhook_secrets))
+        usable = [server for server in self.settings.servers.values() if server.url and server.token]
+        theirs = [server for server in usable if self._may_have(server)] if self.repo and len(usable) > 1 else usable
+        for server in theirs or usable:
+            yield from self._server(server, db, running=running and bool(server.webhook_secrets))
+
+    def _may_have(self, server: Server) -> bool:
+        """Whether the repository is on this server, as far as that can be known: one that is not is not missing there
+        where another server has it.
+        """
+        assert server.token is not None  # noqa: S101 - for the type checker
+        with Gitea(server.url, server.token.get_secret_value()) as gitea:
+            try:
+                gitea.repo(self.repo)
+            except GiteaMissing:
+                return False
+            except GiteaError:
+                return True
+            return True
 
     def _server(self, server: Server, db: Database | None, *, running: bool) -> Iterator[Finding]:
         assert server.token is not None  # noqa: S101 - for the type checker
@@ -82,9 +97,9 @@ class Examination:
                 yield unknown("repositories", f"they could not be looked at: {error}", where=server.name)
 
     def _repositories(self, visit: repository.Visit) -> Iterator[Finding]:
-        names = [self.repo] if self.repo else self._all(visit.gitea)
+        names = [self.repo] if self.repo else self._all(visit)
         if not names:
-            what = "the bot has no part in any repository that KUGETSU_REPOS allows"
+            what = "the bot has no part in any repository that the settings allow"
             cure = f"{visit.server.url}/OWNER/REPO/settings/collaboration: add the bot as an administrator"
             yield wrong("repositories", what, where=visit.server.name, why="nobody can ask for anything", cure=cure)
         if len(names) > MOST_REPOS:
@@ -96,11 +111,12 @@ class Examination:
             if any(finding.check in TRIPS for finding in found):
                 visit = replace(visit, trip=None)  # the way is the same for all, and may take its time
 
-    def _all(self, gitea: Gitea) -> list[str]:
+    def _all(self, visit: repository.Visit) -> list[str]:
         """Those that the bot has a part in and that are allowed, and those that the settings name."""
-        seen = [repo for repo in gitea.repos() if not repo.archived]
-        names = [repo.full_name for repo in seen if repo_allowed(self.settings.repos, repo.full_name)]
-        return sorted({*names, *allowed_by_name(self.settings.repos)}, key=str.lower)
+        server, settings = visit.server.name, self.settings
+        names = [repo.full_name for repo in visit.gitea.repos() if not repo.archived]
+        allowed = [name for name in names if settings.allows(server, name)]
+        return sorted({*allowed, *allowed_by_name(settings.repos_on(server))}, key=str.lower)
 
 
 def _without_secrets(finding: Finding, redactor: Redactor) -> Finding:

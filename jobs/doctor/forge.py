@@ -12,6 +12,7 @@ from jobs.gitea_http import GiteaMissing, GiteaRejected
 from models import hooks
 from models.checkup import Finding, Level, unknown, warning, well, wrong
 from models.settings import Server, Settings
+from models.side_by_side import where_set
 from models.wire import ServerVersion
 
 OLDEST = {"Gitea": (1, 22), "Forgejo": (7, 0)}
@@ -31,16 +32,15 @@ _SUGGESTION = "$(openssl rand -hex 32)"
 def settings_of(server: Server) -> Iterator[Finding]:
     """What the settings must say of it."""
     needs = {
-        "an address": (server.url, "KUGETSU_GITEA_URL=https://git.example.com"),
-        "a token": (server.token, "KUGETSU_GITEA_TOKEN=…, made at the bot's Settings, Applications"),
-        "a webhook secret": (server.webhook_secrets, f"KUGETSU_WEBHOOK_SECRET={_SUGGESTION}"),
+        "an address": (server.url, "url", "https://git.example.com"),
+        "a token": (server.token, "token", "…, made at the bot's Settings, Applications"),
+        "a webhook secret": (server.webhook_secrets, "webhook_secret", _SUGGESTION),
     }
-    for name, (value, cure) in needs.items():
+    for name, (value, key, example) in needs.items():
         if not value:
-            where = server.name
-            yield wrong(
-                "settings", f"{name} is not set", where=where, why="this server cannot be worked with", cure=cure
-            )
+            cure = f"{where_set(server.name, key)}={example}"
+            why = "this server cannot be worked with"
+            yield wrong("settings", f"{name} is not set", where=server.name, why=why, cure=cure)
 
 
 def look(gitea: Gitea, server: Server, settings: Settings, clock: Callable[[], float]) -> Iterator[Finding]:
@@ -49,10 +49,10 @@ def look(gitea: Gitea, server: Server, settings: Settings, clock: Callable[[], f
     yield from reach
     if any(finding.level == Level.WRONG and finding.check == "gitea" for finding in reach):
         return
-    yield (who := token(gitea, server))
-    if who.level == Level.WRONG:
+    found = account(gitea, server)
+    yield from found
+    if any(finding.level == Level.WRONG for finding in found):
         return
-    yield from scopes(gitea, server)
     unreachable = hooks.why_unreachable(settings, server)
     if unreachable:
         cure = "set KUGETSU_PUBLIC_URL=http://HOST:8420, as Gitea's machine knows this one"
@@ -84,7 +84,7 @@ def _unreachable(server: Server, error: GiteaError) -> Finding:
             return wrong("gitea", what, where=server.name, why=why, cure=cure)
     if isinstance(error, GiteaMissing):
         said = "what answers there is no Gitea"
-    cure = f"curl -v {server.url}/api/v1/version; the setting is KUGETSU_GITEA_URL"
+    cure = f"curl -v {server.url}/api/v1/version; the setting is {where_set(server.name, 'url')}"
     return wrong("gitea", f"{server.url} cannot be used: {said}", where=server.name, why=why, cure=cure)
 
 
@@ -108,6 +108,15 @@ def _clock(server: Server, theirs: float, ours: float) -> Finding:
     return wrong(
         "clock", what, where=server.name, why=why, cure="timedatectl set-ntp true, on the machine that is wrong"
     )
+
+
+def account(gitea: Gitea, server: Server) -> list[Finding]:
+    """Whose token it is, and every scope that it lacks, in one go: a token's scopes cannot be changed."""
+    who = token(gitea, server)
+    if who.check == "token" and who.level == Level.WRONG:
+        return [who]
+    lacks_another = who.level == Level.WRONG
+    return [who, *(found for found in scopes(gitea, server) if not (lacks_another and found.level == Level.WELL))]
 
 
 def token(gitea: Gitea, server: Server) -> Finding:

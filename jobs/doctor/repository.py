@@ -16,7 +16,8 @@ from models import hooks
 from models.checkup import Finding, Level, unknown, warning, well, wrong
 from models.hooks import HookState
 from models.repofile import RepoFileWrong, parse
-from models.settings import Server, Settings, repo_allowed
+from models.settings import Server, Settings
+from models.side_by_side import where_set
 from models.wire import Permissions, Repository
 
 
@@ -50,9 +51,11 @@ class Visit:
 
     def _rights(self, repo: Repository, where: str) -> list[Finding]:
         name, may = repo.full_name, repo.permissions or Permissions()
-        if not repo_allowed(self.settings.repos, name):
-            cure = f"KUGETSU_REPOS={','.join([*self.settings.repos, name])}"
-            return [wrong("allowed", f"{name} is not among KUGETSU_REPOS", where=where, why=_UNHEARD, cure=cure)]
+        if not self.settings.allows(self.server.name, name):
+            patterns, own = self.settings.repos_on(self.server.name), self.server.repos is not None
+            setting = where_set(self.server.name, "repos") if own else "KUGETSU_REPOS"
+            cure = f"{setting}={','.join([*patterns, name])}"
+            return [wrong("allowed", f"{name} is not among {setting}", where=where, why=_UNHEARD, cure=cure)]
         if repo.archived:
             cure = f"{self.server.url}/{name}/settings"
             return [wrong("repository", f"{name} is archived", where=where, why="nothing can be written", cure=cure)]
@@ -115,15 +118,19 @@ class Visit:
         return well("webhook", "address, events and state are right", where)
 
     def _mend(self, repo: Repository) -> str:
-        return mend(self.settings, repo.full_name)
+        return mend(self.settings, repo.full_name, self.server.name)
 
 
 _UNHEARD = "what is asked there is ignored"
 
 
-def mend(settings: Settings, repo: str) -> str:
-    """The command that has the running service make or mend the webhook and the labels."""
+def mend(settings: Settings, repo: str, server: str) -> str:
+    """The command that has the running service make or mend the webhook and the labels. With several servers it says
+    which, since two may have a repository of this name.
+    """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - what it listens on
     key = ' -H "Authorization: Bearer $KUGETSU_ADMIN_TOKEN"' if settings.admin_token is not None else ""
     host = f"[{host}]" if ":" in host else host
+    if len(settings.servers) > 1:
+        key += f""" --json '{{"server": "{server}"}}'"""
     return f"curl -X POST{key} http://{host}:{settings.port}/admin/repos/{repo}/webhook"

@@ -1,15 +1,14 @@
 """One Chromium, one Gitea and one Kugetsu for all tests here; each test has a browser window of its own."""
 
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from tests.browser import newcomer
 from tests.fakes.gitea import FakeGitea
 from tests.world import World
 from webhook.oauth import CALLBACK
@@ -31,20 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def chromium(world: World) -> Iterator[Browser]:
     """Younger than the world, so that it is gone when that looks for what is left over."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "there is no Chromium: `make browser` installs it"
-    # Its own sandbox does not work for root, and its pages are ours.
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]) as made,
-    ):
+    with newcomer.chromium() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Ada may write to acme/widgets, bob may read it; people sign in with Gitea or by the token."""
-    root, port = tmp_path_factory.mktemp("browser"), _free_port()
+    root, port = tmp_path_factory.mktemp("browser"), newcomer.free_port()
     address = f"http://127.0.0.1:{port}"
     with FakeGitea(root / "gitea") as gitea:
         gitea.user(ROOT, is_admin=True)
@@ -114,8 +107,3 @@ def finished(world: World) -> int:
 
 def _is_wrong(said: ConsoleMessage, ours: str) -> bool:
     return said.type == "error" and said.location["url"].startswith(ours)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])

@@ -10,7 +10,6 @@ import httpx
 import pytest
 from peewee import Database
 
-from jobs import desk, runner, servers
 from models import ledger
 from models.moves import State
 from tests.fakes.gitea import FakeGitea, Fault
@@ -20,15 +19,6 @@ from tests.world import World
 
 TROUBLES = ("500", "502", "429", "401", "slow", "refused", "dropped", "cut")
 """What happens to one and the same request, one after the other, before it may succeed."""
-
-
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same pauses as ever, a hundred times shorter."""
-    for module in (desk, runner, servers):
-        for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "LONGEST_OUTAGE_PAUSE_SECONDS"):
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, min(getattr(module, name) / 100, 0.02))
 
 
 class Gauntlet:

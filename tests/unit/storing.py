@@ -59,8 +59,8 @@ def hear(db: Database, decision: Decision, **more: Any) -> Accepted:
 
 def say(db: Database, verb: str = "code", *, repo: str = APP, issue: int = 7, **more: Any) -> Ask:
     """Somebody writes a comment with one command; the ask as it is stored."""
-    number = next(_numbers)
-    hear(db, comment(new_ask(verb, number, **more), repo=repo, issue=issue))
+    number, server = next(_numbers), more.pop("server", SERVER)
+    hear(db, comment(new_ask(verb, number, **more), repo=repo, issue=issue), server=server)
     found: Ask = Ask.select().where(Ask.comment_id == number).get(db)
     return found
 

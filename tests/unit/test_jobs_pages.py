@@ -35,11 +35,11 @@ FIELDS = [
 ]
 
 
-def ask(site: Website, issue: int, repo: str = "acme/widgets") -> None:
+def ask(site: Website, issue: int, repo: str = "acme/widgets", server: str = "gitea") -> None:
     """Somebody asks on this issue, and may."""
     word = NewAsk(key=f"comment:{repo}:{issue}:0", verb="code", author=Person(7, "ada"), said_at=1_700_000_000.0)
     delivery = NewDelivery(
-        server="gitea", source="webhook", uuid="u", event_type="issue_comment", headers={}, body="", received_at=1.0
+        server=server, source="webhook", uuid="u", event_type="issue_comment", headers={}, body="", received_at=1.0
     )
     asked = Asks(repo, issue, is_pull=False, title="Title", asks=(word,))
     with site.database.connection_context():

@@ -43,11 +43,11 @@ def lines_of(db: SqliteDatabase, home: Path, kind: str, reason: str = "done") ->
 def test_as_text(db: SqliteDatabase, tmp_path: Path) -> None:
     lines = [line.split(maxsplit=2)[2] for line in lines_of(db, tmp_path, "text")]
     assert lines == [
-        "kugetsu.moves job 1 acme/widgets#7: new -> asked: ada asked",
+        "kugetsu.moves job 1 gitea acme/widgets#7: new -> asked: ada asked",
         "kugetsu.deliveries delivery 1 (webhook, gitea): accepted: code on acme/widgets#7",
-        "kugetsu.moves job 1 acme/widgets#7: asked -> queued: ada may ask",
-        "kugetsu.moves job 1 acme/widgets#7: queued -> running: claimed",
-        "kugetsu.moves job 1 acme/widgets#7: running -> reporting (completed): done",
+        "kugetsu.moves job 1 gitea acme/widgets#7: asked -> queued: ada may ask",
+        "kugetsu.moves job 1 gitea acme/widgets#7: queued -> running: claimed",
+        "kugetsu.moves job 1 gitea acme/widgets#7: running -> reporting (completed): done",
     ]
 
 
@@ -58,7 +58,7 @@ def test_as_json(db: SqliteDatabase, tmp_path: Path) -> None:
     assert last == {
         "level": "info",
         "logger": "kugetsu.moves",
-        "message": "job 1 acme/widgets#7: running -> reporting (completed): done",
+        "message": "job 1 gitea acme/widgets#7: running -> reporting (completed): done",
         "job": 1,
         "server": "gitea",
         "repo": "acme/widgets",

@@ -28,8 +28,8 @@ def samples(site: Website) -> Samples:
 def test_an_idle_service(tmp_path: Path) -> None:
     with running(settings_for(tmp_path)) as site:
         found = samples(site)
-    assert found["kugetsu_jobs", (("state", "queued"),)] == 0
-    assert found["kugetsu_queue_oldest_age_seconds", ()] == 0
+    assert found["kugetsu_jobs", (("server", "gitea"), ("state", "queued"))] == 0
+    assert found["kugetsu_queue_oldest_age_seconds", (("server", "gitea"),)] == 0
     assert found["kugetsu_capacity_agents", ()] == 3
     assert found["kugetsu_paused", ()] == 0
     assert found["kugetsu_workers", ()] == 0
@@ -48,16 +48,17 @@ def test_what_waits_runs_and_has_ended(tmp_path: Path) -> None:
             asked(site.database, 2)
         found = samples(site)
     of = (("recipe", "code"), ("repo", "acme/widgets"), ("server", "gitea"))
-    assert found["kugetsu_jobs", (("state", "queued"),)] == 1
-    assert found["kugetsu_queue_oldest_age_seconds", ()] == 300
+    assert found["kugetsu_jobs", (("server", "gitea"), ("state", "queued"))] == 1
+    assert found["kugetsu_queue_oldest_age_seconds", (("server", "gitea"),)] == 300
     assert found["kugetsu_jobs_ended_total", (("outcome", "failed"), *of)] == 1
     assert found["kugetsu_agent_cost_usd_total", of] == 0.5
     buckets = {
-        le: found["kugetsu_job_run_seconds_bucket", (("le", le), ("recipe", "code"))] for le in ("15", "30", "+Inf")
+        le: found["kugetsu_job_run_seconds_bucket", (("le", le), ("recipe", "code"), ("server", "gitea"))]
+        for le in ("15", "30", "+Inf")
     }
     assert buckets == {"15": 0, "30": 1, "+Inf": 1}
-    assert found["kugetsu_job_run_seconds_count", (("recipe", "code"),)] == 1
-    assert found["kugetsu_job_run_seconds_sum", (("recipe", "code"),)] == 30
+    assert found["kugetsu_job_run_seconds_count", (("recipe", "code"), ("server", "gitea"))] == 1
+    assert found["kugetsu_job_run_seconds_sum", (("recipe", "code"), ("server", "gitea"))] == 30
     of_deliveries = (("server", "gitea"), ("source", "webhook"), ("verdict", "accepted"))
     assert found["kugetsu_deliveries_total", of_deliveries] == 2
 
@@ -65,7 +66,7 @@ def test_what_waits_runs_and_has_ended(tmp_path: Path) -> None:
 def test_what_was_refused_is_counted(tmp_path: Path) -> None:
     with running(settings_for(tmp_path)) as site:
         site.deliver(b"{}", key="a wrong one")
-        assert samples(site)["kugetsu_deliveries_refused_total", (("status", "401"),)] == 1
+        assert samples(site)["kugetsu_deliveries_refused_total", (("server", "gitea"), ("status", "401"))] == 1
 
 
 def test_openmetrics_for_who_asks_for_it(tmp_path: Path) -> None:

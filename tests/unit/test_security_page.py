@@ -139,6 +139,34 @@ ROWS = {
         "test_without_a_token_a_name_of_elsewhere_is_not_served",
         "test_no_page_of_another_site_steers",
     ],
+    "a visitor of a proxy on this machine": [
+        "test_visitors_are_not_taken_for_this_machine",
+        "test_nor_where_the_proxy_says_nothing_of_them",
+        "test_they_would_be_if_loopback_were_enough",
+    ],
+    "who guesses the admin token through a proxy": [
+        "test_who_guesses_the_token_shuts_nobody_else_out",
+        "test_each_visitor_is_known_by_an_address_of_their_own",
+        "test_without_trust_in_the_proxy_all_would_be_one",
+        "test_only_a_trusted_proxy_says_for_whom_it_speaks",
+    ],
+    "somebody else takes over the first start": [
+        "test_without_the_code_nothing_is_shown_and_nothing_done",
+        "test_a_code_is_guessed_ten_times_and_no_more",
+        "test_another_address_of_this_machine_has_no_tries_of_its_own",
+        "test_without_a_limit_guessing_goes_on",
+        "test_from_elsewhere_even_the_right_code_is_refused",
+        "test_another_machine_is_refused",
+    ],
+    "a page of another site": ["test_a_page_of_another_site_steers_nothing", "test_without_that_defence_it_does"],
+    "an address that leads elsewhere": [
+        "test_what_is_no_address_is_asked_nothing",
+        "test_the_token_is_not_sent_on_to_where_a_redirect_leads",
+    ],
+    "a link in the place of `kugetsu.toml`": [
+        "test_a_link_in_the_place_of_the_file_gets_nothing",
+        "test_nothing_is_written_through_a_link",
+    ],
 }
 """How a row begins, and its tests."""
 

@@ -15,7 +15,7 @@ from models.store import Incoming
 from models.tables import Ask
 from tests.unit.storing import APP, comment, delivery, hear, limit, new_ask, queue, say
 
-SMALL = {"repo", "intake", "sqlite_master"}
+SMALL = {"repo", "server", "intake", "sqlite_master"}
 """Tables of few rows, which may be read whole: a row for each repository that somebody asked in, and one."""
 
 

@@ -63,10 +63,13 @@ def test_a_job_is_counted_on_its_way(db: SqliteDatabase) -> None:
     assert found["kugetsu_agent_tokens"] == {(("direction", "in"), *of): 1000, (("direction", "out"), *of): 50}
     assert found["kugetsu_agent_cost_usd"] == {of: 0.25}
     waited, ran = found["kugetsu_job_wait_seconds_bucket"], found["kugetsu_job_run_seconds_bucket"]
-    assert waited == {(("le", "5"), ("recipe", "code")): 1, (("le", "15"), ("recipe", "code")): 1}
-    assert found["kugetsu_job_wait_seconds_sum"] == {(("recipe", "code"),): 13}
-    assert ran == {(("le", "60"), ("recipe", "code")): 1}
-    assert found["kugetsu_job_run_seconds_sum"] == {(("recipe", "code"),): 40}
+    assert waited == {
+        (("le", "5"), ("recipe", "code"), ("server", "gitea")): 1,
+        (("le", "15"), ("recipe", "code"), ("server", "gitea")): 1,
+    }
+    assert found["kugetsu_job_wait_seconds_sum"] == {(("recipe", "code"), ("server", "gitea")): 13}
+    assert ran == {(("le", "60"), ("recipe", "code"), ("server", "gitea")): 1}
+    assert found["kugetsu_job_run_seconds_sum"] == {(("recipe", "code"), ("server", "gitea")): 40}
 
 
 def test_a_figure_outlives_what_it_was_counted_from(db: SqliteDatabase) -> None:

@@ -2,8 +2,9 @@
 
 from peewee import SqliteDatabase
 
-from models import ledger, turns
+from models import ledger, outlook, turns
 from models.ledger import Claimed
+from models.tables import Server
 from tests.unit.storing import LIB, admit, claim, finish, limit, queue, say, start
 
 
@@ -128,3 +129,21 @@ def test_only_queued_jobs_have_a_place(db: SqliteDatabase) -> None:
     start(db)
     waiting = queue(db, issue=3)
     assert ledger.positions(db, now=20.0) == {waiting.id: 1}
+
+
+def test_a_server_that_cannot_be_worked_with_holds_no_slot_and_no_place(db: SqliteDatabase) -> None:
+    limit(db, capacity=1)
+    waits, goes = queue(db, issue=1), queue(db, issue=2, server="codeberg")
+    Server.insert(name="gitea", url="https://gitea.example.com", ok=False).execute(db)
+    Server.insert(name="codeberg", url="https://codeberg.example.com", ok=True).execute(db)
+    assert ledger.positions(db, now=10.0) == {goes.id: 1, waits.id: 2}
+    assert {number: found.paused for number, found in outlook.outlooks(db, now=10.0).items()} == {
+        goes.id: None,
+        waits.id: "gitea cannot be worked with now",
+    }
+    claimed = start(db)
+    assert claimed.job_id == goes.id
+    finish(db, claimed)
+    assert claim(db) is None
+    Server.update(ok=True).where(Server.name == "gitea").execute(db)
+    assert start(db).job_id == waits.id

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from models.tables import Delivery
 from tests.unit.deliveries import secret, signed_headers
 from webhook.app import create_app
 from webhook.server import address_of, listen, server_of
-from webhook.wiring import Wiring
+from webhook.wiring import SettingUp, Wiring
 
 START_LIMIT = 20.0
 """Seconds to wait for the server to answer."""
@@ -85,11 +85,15 @@ def running(
     *,
     clock: Callable[[], float] = time.time,
     busy_timeout: float = 5.0,
+    set_up: Callable[[Wiring], SettingUp] | None = None,
 ) -> Iterator[Website]:
-    """A site on a free port of loopback, stopped at the end; its writer must then have ended."""
+    """A site on a free port of loopback, stopped at the end; its writer must then have ended. `set_up` makes the pages
+    of its first start.
+    """
     before = threading.enumerate()
     database, bell = open_store(settings.home, busy_timeout=busy_timeout), Bell()
-    app = create_app(Wiring(settings=settings, database=database, ring=bell, clock=clock))
+    wiring = Wiring(settings=settings, database=database, ring=bell, clock=clock)
+    app = create_app(replace(wiring, set_up=set_up(wiring)) if set_up else wiring)
     with listen(settings.host, settings.port) as listening:
         server = server_of(app)
         stop = partial(setattr, server, "should_exit", True)

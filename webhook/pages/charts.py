@@ -75,12 +75,18 @@ def _outcomes(visit: Visit, day: float) -> tuple[float, ...]:
 
 def _costs(visit: Visit) -> Chart:
     spent = spending.since(visit.database, spending.month_begin(visit.now))
-    names = dict(Repo.select(Repo.id, Repo.name).tuples().execute(visit.database))
+    names = _names(list(Repo.select(Repo.id, Repo.server, Repo.name).execute(visit.database)))
     seen = [(cost, names[repo]) for repo, (_, cost) in spent.items() if cost > 0 and visit.sight.sees(repo)]
     bars = [Bar(name, (cost,)) for cost, name in sorted(seen, reverse=True)[:MOST_REPOS]]
     says = f"What agents cost this month, the {MOST_REPOS} dearest repositories."
     empty = "Nothing has cost anything this month, as far as the agents say."
     return draw("costs", "Cost by repository", says, [Kind("", "busy")], bars, written=money, empty=empty)
+
+
+def _names(repos: Sequence[Repo]) -> dict[int, str]:
+    """What each repository is called: by its server, too, where there are several."""
+    several = len({row.server for row in repos}) > 1
+    return {row.id: f"{row.server} {row.name}" if several else row.name for row in repos}
 
 
 def _times(spread: Spread, figures: tally.Figures, name: str, title: str, says: str) -> Chart:

@@ -8,6 +8,7 @@ replaced when something changes.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,9 +63,9 @@ MENU = (
 
 
 class Frame:
-    """Renders pages."""
+    """Renders pages. `servers` are the names of those that are set up: where there are several, the pages name them."""
 
-    def __init__(self) -> None:
+    def __init__(self, servers: Collection[str] = ()) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -76,6 +77,7 @@ class Frame:
         names = ("moment", "since", "lasting", "amount", "money", "size", "badge", "linked")
         self._environment.filters.update({name: getattr(words, name) for name in names})
         self._environment.globals["stamp"] = _stamp()
+        self._environment.globals["servers"] = tuple(servers) if len(servers) > 1 else ()
 
     def page(self, template: str, viewer: Viewer | None, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page of a template. `values` must hold all that it names, beside `viewer` and `menu`."""

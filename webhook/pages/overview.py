@@ -18,6 +18,7 @@ from models.moves import Outcome, State
 from models.outlook import outlooks, usual_times
 from models.settings import Settings
 from models.tables import Job, Repo, Server, Thread, Worker
+from webhook.admin import why_not_from_here
 from webhook.door import Door, Visit
 from webhook.health import SILENT, Health
 from webhook.joblist import with_threads
@@ -39,6 +40,7 @@ class Spent(NamedTuple):
 class Heard(NamedTuple):
     """A repository's webhook, and its last delivery."""
 
+    server: str
     name: str
     state: str
     problem: str
@@ -55,12 +57,16 @@ class Overview:
         health: Health,
         refused: Callable[[], Mapping[int, int]],
         redactor: Redactor,
+        *,
+        set_up: bool = True,
     ) -> None:
+        """`set_up`: the service is set up; otherwise who sits at its machine is led to its first-start page."""
         self._settings = settings
         self._door = door
         self._health = health
         self._refused = refused
         self._clean = redactor.clean
+        self._set_up = set_up
         self._allowed = budgets.limits_of(settings)
 
     async def page(self, request: Request) -> Response:
@@ -93,6 +99,7 @@ class Overview:
             clean=self._clean,
             now=visit.now,
             all=everything,
+            may_set_up=not self._set_up and not why_not_from_here(visit.request),
         )
 
     def _everything(self, visit: Visit) -> dict[str, Any]:
@@ -173,7 +180,8 @@ def _heard(visit: Visit) -> list[Heard]:
     rows = [row for row in hooks.repos(visit.database) if row.allowed and visit.viewer.may_see(row.server, row.place)]
     rows = sorted(rows, key=lambda row: (row.state == "fine", row.place.lower()))[:MOST_REPOS]
     db = visit.database
-    return [Heard(row.place, row.state, row.problem, hooks.last_delivery(db, row.server, row.place)) for row in rows]
+    last = hooks.last_delivery
+    return [Heard(row.server, row.place, row.state, row.problem, last(db, row.server, row.place)) for row in rows]
 
 
 def _leases(db: Database) -> list[tuple[str, int]]:

@@ -18,8 +18,9 @@ _CURES = {
     "database": "Free the disk, or end what else holds kugetsu.db open; deliveries are answered 503 until then.",
     "workers": "Start one: `kugetsu worker`, or `kugetsu serve` for both halves. Deliveries are stored meanwhile, and "
     "nothing asked is lost.",
-    "gitea": "Look at KUGETSU_GITEA_URL and KUGETSU_GITEA_TOKEN; the token needs the scopes write:issue, "
-    "write:repository and read:user, and the bot must be an administrator of the repository.",
+    "gitea": "Look at KUGETSU_GITEA_URL and KUGETSU_GITEA_TOKEN, or at that server's table in kugetsu.toml; the token "
+    "needs the scopes write:issue, write:repository and read:user, and the bot must be an administrator of the "
+    "repository.",
     "disk": "Free some space where KUGETSU_HOME lies, or close issues that are done: their folders go with them.",
 }
 
@@ -101,13 +102,13 @@ def _deliveries(known: Known) -> Iterator[Trouble]:
 
 def _hooks(known: Known) -> Iterator[Trouble]:
     for row in known.hooks:
-        what = _sentence(f"{row.place}: its webhook is not right ({row.state}): {row.problem}")
+        what = _sentence(f"{row.place}{_on(known, row.server)}: its webhook is not right ({row.state}): {row.problem}")
         yield Trouble("warns", what, row.cure or "Look at it under Repositories.")
 
 
 def _told(known: Known) -> Iterator[Trouble]:
     for thread in known.untold:
-        where = f"{thread.repo.name}#{thread.issue}"
+        where = f"{thread.repo.name}#{thread.issue}{_on(known, thread.server)}"
         cure = "It is tried again by itself, with growing pauses; what it says tells what Gitea wants."
         yield Trouble("warns", _sentence(f"{where} cannot be seen to: {thread.desk_problem}"), cure)
 
@@ -115,7 +116,13 @@ def _told(known: Known) -> Iterator[Trouble]:
 def _files(known: Known) -> Iterator[Trouble]:
     for repo in known.broken_files:
         cure = "Correct it on the default branch; until then its last good version holds."
-        yield Trouble("warns", _sentence(f"{repo.name}: .kugetsu.toml cannot be used: {repo.file_problem}"), cure)
+        where = f"{repo.name}{_on(known, repo.server)}"
+        yield Trouble("warns", _sentence(f"{where}: .kugetsu.toml cannot be used: {repo.file_problem}"), cure)
+
+
+def _on(known: Known, server: str) -> str:
+    """Which server a repository is on, where there are several."""
+    return f" on {server}" if len(known.settings.servers) > 1 else ""
 
 
 def _sentence(text: str) -> str:
