@@ -49,6 +49,10 @@ deploy-tools: .venv
 screenshots: .venv opencode browser ## the pictures of the README, made anew from the demo
 	@exec $(BIN)/python -P -m tests.screenshots
 
+.PHONY: first-start
+first-start: .venv browser ## from a clone to a pull request by the first-start page, in a browser; the steps and their seconds
+	@exec $(BIN)/python -P -m tests.browser.first_start
+
 .PHONY: test
 test: .venv opencode promtool browser deploy-tools ## every check: format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check --quiet .

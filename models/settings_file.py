@@ -45,6 +45,15 @@ def add(environ: Mapping[str, str], values: Mapping[str, Value], *, heading: str
     return file
 
 
+def create(file: Path, text: str) -> None:
+    """Put a new file there, for its owner alone, whole or not at all. Raises SettingsError, also where there is one."""
+    try:
+        with _draft(file, text) as draft:
+            _put(draft, file, None)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}") from None
+
+
 def _check(environ: Mapping[str, str], draft: Path, file: Path) -> None:
     try:
         load({**environ, CONFIG_VARIABLE: str(draft)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from jobs import agent, opencode
@@ -20,6 +20,7 @@ from models.settings import Settings
 PROMPT = "This is a test of the connection. Answer with the one word: ready. Use no tools."
 ANSWER_SECONDS = 120.0
 TITLE = "doctor"
+_STOPPED = "nobody waits for the answer any more"
 
 
 def look(settings: Settings, environ: Mapping[str, str], box: Sandbox) -> Iterator[Finding]:
@@ -38,12 +39,21 @@ def look(settings: Settings, environ: Mapping[str, str], box: Sandbox) -> Iterat
     yield model(settings, environ, program, box)
 
 
-def model(settings: Settings, environ: Mapping[str, str], program: Program, box: Sandbox) -> Finding:
-    """Have the agent ask its model for one word, in a place of its own, with the keys that the service has."""
+def model(
+    settings: Settings,
+    environ: Mapping[str, str],
+    program: Program,
+    box: Sandbox,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> Finding:
+    """Have the agent ask its model for one word, in a place of its own, with the keys that the service has. It is ended
+    as soon as `stop` says so.
+    """
     named = settings.model or "the agent's own choice of model"
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kugetsu-doctor-") as folder:
-        ended = _run(settings, environ, program, box, Path(folder).resolve())
+        ended = _run(settings, environ, program, box, Path(folder).resolve(), stop)
     if isinstance(ended, Completed):
         return well("model", f"{named} answered in {time.monotonic() - began:.1f} s")
     said = ended.reason if isinstance(ended, Failed) else "it was ended"
@@ -51,8 +61,13 @@ def model(settings: Settings, environ: Mapping[str, str], program: Program, box:
     return wrong("model", f"{named} does not answer: {said}", why="each job fails with this", cure=cure)
 
 
-def _run(
-    settings: Settings, environ: Mapping[str, str], program: Program, box: Sandbox, folder: Path
+def _run(  # noqa: PLR0917 - it is one step of `model`
+    settings: Settings,
+    environ: Mapping[str, str],
+    program: Program,
+    box: Sandbox,
+    folder: Path,
+    stop: Callable[[], bool],
 ) -> Completed | Failed | object:
     place, run_dir, lock = Place.at(folder / "place"), folder / "run", folder / "lock"
     for made in (place.root, place.tree, place.home, place.tmp):
@@ -74,7 +89,9 @@ def _run(
     transcript = Transcript()
     try:
         agent.launch(spec)
-        agent.follow(run_dir, lock, on_lines=transcript.feed_all, should_stop=lambda: transcript.stuck)
+        agent.follow(
+            run_dir, lock, on_lines=transcript.feed_all, should_stop=lambda: _STOPPED if stop() else transcript.stuck
+        )
     except (AgentLocked, LaunchFailed) as error:
         return Failed(str(error))
     result = agent.result_of(run_dir)

@@ -143,7 +143,7 @@ def test_a_page_of_another_site_steers_nothing(start: FirstStart, forge: FakeGit
             assert client.post(f"{PAGE}/{what}", data=typed).status_code == 403
             assert client.post(f"{PAGE}/{what}", data={**typed, "csrf": "wrong"}).status_code == 403
             assert client.post(f"{PAGE}/{what}", json=typed).status_code == 403
-        assert "2. Repositories" not in shown(client)
+        assert "3. Repositories" not in shown(client)
     with start.browser() as other:
         assert other.post(f"{PAGE}/code", data={"code": start.code}, headers=EVIL).status_code == 403
 
@@ -153,7 +153,7 @@ def test_without_that_defence_it_does(start: FirstStart, forge: FakeGitea, monke
     with start.entered() as client:
         typed = {"url": forge.url, "token": forge.token_for(BOT)}
         client.post(f"{PAGE}/gitea", data=typed, headers=EVIL)
-        assert "2. Repositories" in shown(client)
+        assert "3. Repositories" in shown(client)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_the_token_is_not_sent_on_to_where_a_redirect_leads(
     with answering() as here:
         here.answering = answer
         send(inside[1], "gitea", url=here.url, token="a-token-of-mine")
-        assert "2. Repositories" not in shown(inside[1])
+        assert "3. Repositories" not in shown(inside[1])
         sent = [given for _, asked, given, _ in here.seen if asked == path]
     assert sent == ["" if path.endswith("version") else "token a-token-of-mine"]
     assert elsewhere.seen == []

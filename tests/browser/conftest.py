@@ -1,6 +1,5 @@
 """One Chromium, one Gitea and one Kugetsu for all tests here; each test has a browser window of its own."""
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,7 +37,7 @@ def chromium(world: World) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Ada may write to acme/widgets, bob may read it; people sign in with Gitea or by the token."""
-    root, port = tmp_path_factory.mktemp("browser"), free_port()
+    root, port = tmp_path_factory.mktemp("browser"), newcomer.free_port()
     address = f"http://127.0.0.1:{port}"
     with FakeGitea(root / "gitea") as gitea:
         gitea.user(ROOT, is_admin=True)
@@ -108,9 +107,3 @@ def finished(world: World) -> int:
 
 def _is_wrong(said: ConsoleMessage, ours: str) -> bool:
     return said.type == "error" and said.location["url"].startswith(ours)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])

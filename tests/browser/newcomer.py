@@ -8,29 +8,31 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-PATIENCE = 60.0
+SERVE = [sys.executable, "-P", "-m", "webhook.cli", "serve"]
+PATIENCE = 600.0
+"""Seconds: `make run` installs what is missing first."""
 
 
 class Terminal:
-    """`kugetsu serve` in a terminal of its own, with no settings but these variables."""
+    """A command in a terminal of its own, with a HOME and no settings but these."""
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    def __init__(self, home: Path, command: Sequence[str], folder: Path, **settings: str) -> None:
         self.home = home
         environ = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         environ |= {f"KUGETSU_{name}": value for name, value in settings.items()}
         self._master, slave = pty.openpty()
-        command = [sys.executable, "-P", "-m", "webhook.cli", "serve"]
-        self.process = subprocess.Popen(command, env=environ, stdin=slave, stdout=slave, stderr=slave, cwd=home)
+        self.process = subprocess.Popen(command, env=environ, stdin=slave, stdout=slave, stderr=slave, cwd=folder)
         os.close(slave)
         self._read = b""
         self._reader = threading.Thread(target=self._read_on, name="terminal")
@@ -51,9 +53,9 @@ class Terminal:
         return found[1]
 
     def end(self) -> None:
-        """Ctrl-C."""
+        """End the command, and all that it began."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)  # which make passes on
             self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         os.close(self._master)
@@ -69,6 +71,12 @@ class Terminal:
             except OSError:  # so says the kernel once nobody has the other end open (pty(7))
                 return
             self._read += part
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 @contextmanager

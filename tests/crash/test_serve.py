@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from jobs import processes
@@ -147,3 +148,19 @@ def test_two_on_one_port_are_told(tmp_path: Path, started: list[Service]) -> Non
     second = serve(tmp_path / "second", started, "web", PORT=port)
     assert second.process.wait(PATIENCE) == 2
     assert f"cannot listen on 127.0.0.1 port {port}" in second.log.read_text()
+
+
+def test_who_calls_while_the_http_side_starts_again_waits_and_is_answered(
+    tmp_path: Path, started: list[Service]
+) -> None:
+    """Gitea sends each webhook once: the socket stays with the parent."""
+    service = serve(tmp_path, started)
+    service.wait_for_line("listening on")
+    address = service.log.read_text().split("listening on ")[1].split(",")[0]
+    assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+    (web,) = [half for half in service.halves() if b"\0web\0" in Path(f"/proc/{half}/cmdline").read_bytes()]
+    os.kill(web, signal.SIGKILL)
+    wait_until_gone({web})
+    assert httpx.get(f"{address}/healthz", trust_env=False, timeout=PATIENCE).status_code == 200
+    assert service.log.read_text().count(f"listening on {address},") == 2
+    assert service.end(signal.SIGTERM) < STOP_LIMIT

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts nginx and caddy into the folder named, out of Debian's packages: installing those would start servers. And sees
-# that systemd-analyze is there.
+# that systemd-analyze and Debian's list of packages are there.
 set -eu
 into=$1
 
@@ -24,6 +24,9 @@ fetch() { # package, path in it
     mv "$into/.$name" "$into/$name"
 }
 
+if [ "$(id -u)" = 0 ] && ! apt-cache show tini >/dev/null 2>&1; then
+    apt-get update -qq >/dev/null
+fi
 fetch nginx ./usr/sbin/nginx
 fetch caddy ./usr/bin/caddy
 if ! command -v systemd-analyze >/dev/null 2>&1; then

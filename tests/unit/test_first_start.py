@@ -69,9 +69,9 @@ def test_what_is_typed_is_looked_at_and_every_missing_scope_is_named(start: Firs
         for scope in BOT_SCOPES:
             assert f"the token lacks the scope {scope}" in text
         assert f'href="{gitea.url}/user/settings/applications"' in text
-        assert "2. Repositories" not in text
+        assert "3. Repositories" not in text
         send(client, "gitea", url=f"{gitea.url}/", token=gitea.token_for(BOT))
-        assert "2. Repositories" in shown(client)
+        assert "3. Repositories" in shown(client)
 
 
 @pytest.mark.parametrize("flavour", ["gitea", "forgejo"])

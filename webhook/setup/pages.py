@@ -6,10 +6,10 @@ Beside signing in, this is where the HTTP side itself asks Gitea: there is no wo
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
@@ -18,12 +18,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from jobs.doctor import agent, candidate, machine
+from jobs.doctor import candidate
 from jobs.doctor.candidate import Seen
 from models import sessions, settings_file
 from models import settings as configured
-from models.checkup import Finding, unknown
 from models.settings import SettingsError
+from models.settings_file import Value
 from webhook.access import ADMIN, keep_session
 from webhook.door import Done, Door, Problem, Visit
 from webhook.pages.frame import HEADERS, Frame
@@ -31,6 +31,7 @@ from webhook.seals import Seals, key_of
 from webhook.setup.choices import Fixed, NotChosen, settings_of, usual_address
 from webhook.setup.entrance import PATH, CodePage, Entrance, Pass
 from webhook.setup.invitation import Invitation, new_code
+from webhook.setup.model import ChosenModel, ModelTrial
 from webhook.wiring import Wiring
 
 MOST_TICKS: Final = 200
@@ -52,11 +53,10 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class Draft:
-    """What is known so far. `model` is what became of asking the agent, None while it is being asked."""
+    """What is known so far."""
 
     seen: Seen | None = None
     token: str = ""
-    model: list[Finding] | None = None
 
 
 class SetUp:
@@ -69,7 +69,7 @@ class SetUp:
         self._pass = Pass(new_code())
         self._invitation = Invitation(wiring.settings.home, self._pass.code)
         self._draft = Draft()
-        self._asking = threading.Thread(target=self._ask_model, name="first-model", daemon=True)
+        self._trial = ModelTrial(wiring.settings, wiring.environ)
 
     @property
     def finished(self) -> bool:
@@ -81,6 +81,7 @@ class SetUp:
 
     def __exit__(self, *_: object) -> None:
         self._invitation.withdraw()
+        self._trial.stop()
 
     def invite(self, address: str) -> None:
         """Say in the terminal where the page is, and the code."""
@@ -99,13 +100,14 @@ class SetUp:
             Route(f"{PATH}/look", door.post(Typed, self._look), methods=["POST"]),
             Route(f"{PATH}/gitea", door.post(Typed, self._gitea), methods=["POST"]),
             Route(f"{PATH}/other", door.post(Nothing, self._other), methods=["POST"]),
+            Route(f"{PATH}/model", door.post(ChosenModel, self._model), methods=["POST"]),
             Route(f"{PATH}/finish", door.post(dict[str, str], self._finish), methods=["POST"]),
             Route(f"{PATH}/done", Starting(frame).page),
         ]
 
     def _begun(self) -> None:
         self._invitation.withdraw()
-        self._asking.start()
+        self._trial.ask()
 
     def _page(self, visit: Visit) -> Response:
         draft, fixed = self._draft, self._fixed
@@ -117,7 +119,8 @@ class SetUp:
                 "ticks": draft.seen.repos[:MOST_TICKS],
                 "address": usual_address(self._wiring.settings, url, port),
                 "asks_where": fixed.asks_where_to_listen(url),
-                "model": draft.model,
+                "model": self._trial.now,
+                "has_config": self._trial.has_config,
             }
         return visit.page("setup.html", **words)
 
@@ -139,14 +142,21 @@ class SetUp:
         self._draft.seen, self._draft.token = None, ""
         return Done({}, "Choose another Gitea, or another token.")
 
+    def _model(self, visit: Visit, said: ChosenModel) -> Done:
+        del visit
+        try:
+            self._trial.ask(said.checked())
+        except NotChosen as error:
+            raise Problem(400, str(error)) from None
+        return Done({"state": "asking"}, "The model is being asked.", 202)
+
     def _finish(self, visit: Visit, said: dict[str, str]) -> Response:
         seen = self._draft.seen
         if seen is None or not seen.well:
             raise Problem(409, "Gitea's address and the token come first")
         try:
             chosen = settings_of(said, seen.url, self._draft.token, self._fixed)
-            heading = f"Written by the first start on {datetime.now(UTC):%Y-%m-%d}"
-            file = settings_file.add(self._wiring.environ, chosen, heading=heading)
+            file = self._write(chosen)
         except (NotChosen, SettingsError) as error:
             raise Problem(409, str(error)) from None
         self._pass.closed = True
@@ -158,15 +168,18 @@ class SetUp:
         answer.background = BackgroundTask(self._end)
         return answer
 
-    def _ask_model(self) -> None:
-        """Whether the agent is there and its model answers, which takes a while."""
+    def _write(self, chosen: dict[str, Value]) -> Path:
+        """Both files, or none. Raises SettingsError."""
+        if (model := self._trial.now.chosen) is not None and "model" not in self._fixed.names:
+            chosen["model"] = model.model
+        config = self._trial.write()
         try:
-            _, box = machine.box(self._wiring.settings)
-            found = [] if box is None else list(agent.look(self._wiring.settings, self._wiring.environ, box))
-        except Exception:
-            log.exception("the agent could not be asked")
-            found = [unknown("model", "it could not be asked; the log says why")]
-        self._draft.model = found
+            heading = f"Written by the first start on {datetime.now(UTC):%Y-%m-%d}"
+            return settings_file.add(self._wiring.environ, chosen, heading=heading)
+        except SettingsError:
+            if config is not None:
+                config.unlink()
+            raise
 
 
 class Starting:

@@ -69,14 +69,14 @@ class Looking {
   }
 }
 
-// The model takes its time to answer: look whether it has, and leave what is being chosen as it is.
+// The model takes its time to answer: look whether it has, and leave what is being typed and chosen as it is.
 async function modelAnswered() {
-  const waiting = document.querySelector("#model .said");
-  if (!waiting) return;
+  const part = document.getElementById("model");
+  if (!part?.querySelector(".said")) return;
   const answer = await fetch(location.pathname, { headers: { Accept: "text/html" }, credentials: "same-origin" });
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("model");
-  if (fresh && !fresh.querySelector(".said")) waiting.replaceWith(...[...fresh.childNodes].slice(2));
-  else setTimeout(() => modelAnswered().catch(() => {}), 2000);
+  if (fresh && !fresh.querySelector(".said")) part.replaceChildren(...fresh.childNodes);
+  else setTimeout(() => modelAnswered().catch(() => {}), 1000);
 }
 
 if (form) new Looking(form);
