@@ -33,6 +33,22 @@ def code_spans(text: str) -> list[Span]:
     return sorted(spans)
 
 
+def html_blocks(text: str) -> list[Span]:
+    """Character ranges of the blocks of HTML in `text`, in order. Lines must end with a line feed alone."""
+    starts, last = _line_starts(text), len(text.split("\n"))
+    maps = [token.map for token in parser().parse(text) if token.type == "html_block" and token.map]
+    return sorted((starts[first], starts[min(end, last)]) for first, end in maps)
+
+
+def fence_labels(text: str) -> list[Span]:
+    """What stands on the first line of each fenced block of code behind its marks. Lines must end with a line feed."""
+    starts = _line_starts(text)
+    fences = [token for token in parser().parse(text) if token.type == "fence" and token.map]
+    lines = [(fence.markup, starts[fence.map[0]], starts[fence.map[0] + 1]) for fence in fences if fence.map]
+    found = [(text.index(marks, start, end) + len(marks), end) for marks, start, end in lines]
+    return sorted((start, end - text.endswith("\n", start, end)) for start, end in found)
+
+
 def definitions(text: str) -> list[tuple[int, int, str, str]]:
     """The link definitions in `text`: first line, line behind the last one, label, address."""
     tokens = _with_definitions().parse(text)

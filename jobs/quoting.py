@@ -7,7 +7,7 @@ from typing import Final
 
 from jobs.markdown import code_spans, definitions, inside
 from jobs.redact import cut
-from jobs.unseen import label_of, seen
+from jobs.unseen import label_of, seen, seen_blocks
 
 MOST_NAME: Final = 200
 """Characters of a path, a branch or a file's name."""
@@ -19,7 +19,7 @@ def visible(text: str) -> str:
 
     Code keeps all that, since it is shown there. Line ends become line feeds.
     """
-    text = _without_comments(unhidden(text))
+    text = _without_comments(seen_blocks(unhidden(text)))
     found = definitions(text) if "]:" in text else []
     text = seen(text, {label_of(label): address for _, _, label, address in reversed(found)})
     return (_without_definitions(text) if found else text).strip("\n")

@@ -10,26 +10,44 @@ could differ it takes away what looks like such a part: rather too much than too
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from string import ascii_uppercase
 from typing import Final
 
-from jobs.markdown import code_spans, inside
+from jobs.markdown import code_spans, fence_labels, html_blocks, inside
 
-_ADDRESSES: Final = frozenset({"src", "href"})
+_ADDRESSES: Final = {"a": "href", "img": "src", "source": "src", "video": "src", "audio": "src"}
 _VALUE: Final = r"""(?:[^\s"'=<>`]++|'[^']*+'|"[^"]*+")"""
 _ATTRIBUTE: Final = rf"[A-Za-z_:][\w:.-]*+(?:\s*+=\s*+{_VALUE})?+"
 _EACH: Final = re.compile(rf"([A-Za-z_:][\w:.-]*+)(?:\s*+=\s*+({_VALUE}))?+")
-_TAG: Final = re.compile(rf"<([A-Za-z][A-Za-z0-9-]*+)((?:\s++{_ATTRIBUTE})++)\s*+/?>")
-# At the start of a line these are tags however they go on (CommonMark 4.6).
-_BLOCK_TAG: Final = re.compile(
-    r"(?<![^\n]) {0,3}<(/?(?:article|aside|center|details|div|dl|fieldset|footer|form|h[1-6]|header|hr|li|main|nav|ol|p"
-    r"""|pre|section|summary|table|tbody|td|textarea|tfoot|th|thead|tr|ul))(\s(?:[^<>"']|"[^"]*+"|'[^']*+')*+)>""",
-    re.IGNORECASE,
+_TAG: Final = re.compile(rf"<(/?[A-Za-z][A-Za-z0-9-]*+)((?:\s++{_ATTRIBUTE})*+)\s*+/?>")
+_OPENING: Final = re.compile(r"<(/?[A-Za-z][^\s/>]*+|!--|[!?/])")
+_ATTRIBUTES: Final = re.compile(
+    r"""(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))|(?!\s*+=)))*+"""
 )
+"""What stands behind a tag's name as browsers read it (HTML Living Standard, section 13.2.5), up to its end or to a
+quote that does not end: nobody can say how much that takes.
+"""
+_COMMENTS: Final = {"!--": "-->", "!": ">", "?": ">", "/": ">"}
+"""How what browsers take for a comment begins and ends."""
+_LANGUAGE: Final = re.compile(r"[ \t]*+[\w+#.-]{1,20}+(?=[ \t]|$)")
+_ELEMENT: Final = re.compile(
+    r"a|abbr|address|article|aside|b|bdi|bdo|blockquote|br|caption|center|cite|code|col|colgroup|dd|del|details|dfn|"
+    r"div|dl|dt|em|figcaption|figure|font|footer|h1|h2|h3|h4|h5|h6|header|hr|i|img|input|ins|kbd|label|li|main|mark|"
+    r"nav|ol|p|picture|pre|q|rp|rt|ruby|s|samp|section|small|source|span|strike|strong|sub|summary|sup|table|tbody|"
+    r"td|tfoot|th|thead|time|tr|tt|u|ul|var|video|wbr"
+)
+"""Names of tags that people write. Of any other nothing is shown, and its name may be a sentence."""
+_PARAMETER: Final = re.compile(r"(?<=\w)<[A-Za-z][A-Za-z0-9]*+>")
+"""What looks like a tag and is none: list<int>. A page hides it, too, but who wrote it meant it to be read."""
 _NODES: Final = {"<?": "?>", "<![CDATA[": "]]>"} | {f"<!{letter}": ">" for letter in ascii_uppercase}
 """HTML that is no tag, and how each ends: an instruction, a section of plain characters, a declaration."""
-_UNSHOWN: Final = re.compile(r"<(script|style|iframe|noembed|noframes|noscript|object)(?=[\s/>])", re.IGNORECASE)
+_UNSHOWN: Final = re.compile(
+    r"<(frame|frameset|iframe|noembed|noframes|noscript|nostyle|object|plaintext|script|style|textarea|title|xmp)"
+    r"(?=[\s/>])",
+    re.IGNORECASE,
+)
 
 _GAP: Final = re.compile(r"[\s>]*+")
 """White space, and the marks of a quotation where a line begins."""
@@ -44,16 +62,22 @@ Change = tuple[int, int, str]
 """From, to, and what comes there instead."""
 
 
+def seen_blocks(text: str) -> str:
+    """`text` without what blocks of code and of HTML hide. This comes before all that could make of them other blocks.
+    Lines end with a line feed alone.
+    """
+    text = _applied(text, _labels(text)) if "``" in text or "~~" in text else text
+    return _changed(text, _in_blocks(text)) if "<" in text else text
+
+
 def seen(text: str, addresses: dict[str, str]) -> str:
     """`text` without these parts, code excepted. `addresses` are those of the link definitions, by label in lower
     case: where a link names such a label, the address takes its place. Lines end with a line feed alone.
     """
     if "<" in text:
-        text = _changed(text, _unshown(text))
+        text = _changed(text, _tags(text))
         for start, end in _NODES.items():
             text = _changed(text, _nodes(text, start, end)) if start in text else text
-        for pattern in (_TAG, _BLOCK_TAG):
-            text = _changed(text, ((*tag.span(), _bare(tag)) for tag in pattern.finditer(text)))
     if "]" in text:
         text = _changed(text, ((*found.span(), _resolved(found, addresses)) for found in _REFERENCE.finditer(text)))
         text = _changed(text, _image_texts(text, addresses)) if "![" in text else text
@@ -66,10 +90,15 @@ def _changed(text: str, changes: Iterable[Change]) -> str:
     changes = [change for change in changes if text[change[0] : change[1]] != change[2]]
     if not changes:
         return text
-    code, done = code_spans(text), 0
-    parts: list[str] = []
+    code = code_spans(text)
+    return _applied(text, (change for change in changes if not inside(code, change[0])))
+
+
+def _applied(text: str, changes: Iterable[Change]) -> str:
+    """The changes made, but for those within another one."""
+    done, parts = 0, []
     for start, end, instead in changes:
-        if start >= done and not inside(code, start):
+        if start >= done:
             parts += [text[done:start], instead]
             done = end
     return "".join([*parts, text[done:]])
@@ -82,25 +111,63 @@ def _nodes(text: str, start: str, end: str) -> Iterator[Change]:
         at = text.find(start, at + len(start))
 
 
-def _bare(tag: re.Match[str]) -> str:
-    """A tag with its addresses alone."""
-    kept = [f' {name}="{value.strip(chr(34) + chr(39))}"' for name, value in _EACH.findall(tag[2]) if _leads(name)]
-    return f"<{tag[1]}{''.join(kept)}>"
+def _tags(text: str) -> Iterator[Change]:
+    """The tags beside blocks of HTML, and elements that browsers do not show."""
+    folded, done = text.lower(), 0
+    for tag in _TAG.finditer(text):
+        unshown = _UNSHOWN.match(text, tag.start())
+        if tag.start() < done or (unshown is None and _PARAMETER.match(text, tag.start())):
+            continue
+        done = _end_of_unshown(folded, unshown) if unshown else tag.end()
+        yield tag.start(), done, "" if unshown else _bare(tag[1], tag[2])
 
 
-def _leads(name: str) -> bool:
-    return name.lower() in _ADDRESSES
+def _bare(name: str, attributes: str) -> str:
+    """A tag with its address alone; nothing of one that nobody knows."""
+    element = name.lower().removeprefix("/")
+    if _ELEMENT.fullmatch(element) is None:
+        return ""
+    leading = _ADDRESSES.get(element)
+    found = [(key.lower(), value.strip(chr(34) + chr(39))) for key, value in _EACH.findall(attributes)]
+    kept = [f' {key}="{value}"' for key, value in found if key == leading]
+    return f"<{name}{''.join(kept)}>"
 
 
-def _unshown(text: str) -> Iterator[Change]:
-    """Elements that browsers do not show, which end with the text where nothing ends them."""
-    folded = text.lower()
-    for opening in _UNSHOWN.finditer(text):
-        end = folded.find(f"</{opening[1].lower()}", opening.end())
-        close = folded.find(">", end) if end >= 0 else -1
-        yield opening.start(), close + 1 if close >= 0 else len(text), ""
-        if close < 0:
-            return
+def _in_blocks(text: str) -> Iterator[Change]:
+    """The tags in blocks of HTML, however they go on, and the comments."""
+    folded, done = text.lower(), 0
+    for first, last in html_blocks(text):
+        done = max(done, first)
+        for opening in _OPENING.finditer(text, first, last):
+            if opening.start() < done:
+                continue
+            instead = ""
+            if (unshown := _UNSHOWN.match(text, opening.start())) is not None:
+                done = _end_of_unshown(folded, unshown)
+            elif (end := _COMMENTS.get(opening[1])) is not None:
+                close = text.find(end, opening.start() + 2)  # <!--> is a whole comment
+                done = close + len(end) if close >= 0 else len(text)
+            else:
+                done = _end(_ATTRIBUTES, text, opening.end(), last)
+                if text.startswith(">", done):
+                    instead, done = _bare(opening[1], text[opening.end() : done]), done + 1
+                elif done < last:
+                    done = len(text)
+            yield opening.start(), done, instead
+
+
+def _labels(text: str) -> Iterator[Change]:
+    """What stands behind the opening of a block of code, but for the name of a language."""
+    for start, end in fence_labels(text):
+        name = _LANGUAGE.match(text, start, end)
+        yield name.end() if name else start, end, ""
+
+
+def _end_of_unshown(folded: str, opening: re.Match[str]) -> int:
+    """Behind its closing tag, or the end of the text where nothing closes it. `folded` is in lower case."""
+    end = folded.find(f"</{opening[1].lower()}", opening.end())
+    close = folded.find(">", end) if end >= 0 else -1
+    return close + 1 if close >= 0 else len(folded)
 
 
 def _resolved(reference: re.Match[str], addresses: dict[str, str]) -> str:
@@ -163,8 +230,8 @@ def _gap(text: str, start: int) -> int:
     return _end(_GAP, text, start)
 
 
-def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.match(text, start)
+def _end(pattern: re.Pattern[str], text: str, start: int, last: int = sys.maxsize) -> int:
+    match = pattern.match(text, start, last)
     return match.end() if match else start
 
 

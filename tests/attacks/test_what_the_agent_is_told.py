@@ -148,6 +148,14 @@ HIDDEN = {
     "an element that is not shown": f"Mend it.\n\n<style>\n{EVIL}\n</style>\n",
     "an element without an end": f"Mend it.\n\n<script>\n{EVIL}\n",
     "an instruction": f"Mend it. <?\n{EVIL}\n?>",
+    "a tag that does not end": f"Mend it.\n\n<p {EVIL}\n\nMend that, too.",
+    "a value that does not end": f"Mend it.\n\n<p title='\n\n{EVIL}",
+    "a tag in a quotation": f"Mend it.\n> <div {EVIL}",
+    "a tag within a block of HTML": f"Mend it.\n\n<kbd>\n<a {EVIL}",
+    "a comment within a block of HTML": f"Mend it.\n\n<kbd>\n1 <!-- {EVIL}",
+    "a title of the page": f"Mend it. <title>{EVIL}",
+    "the label of a block of code": f"Mend it.\n\n``` {EVIL}\ncode\n```",
+    "the label of a block in a list": f"Mend it.\n\n- ~~~sh {EVIL}\n  code\n  ~~~",
     "tag characters": "Mend it." + "".join(chr(0xE0000 + ord(sign)) for sign in EVIL),
     "variation selectors": "Mend it.😀" + "".join(chr(0xE0100 + ord(sign)) for sign in EVIL),
     "zero width": "Mend it." + "\u200b".join(EVIL),
@@ -194,6 +202,10 @@ def test_hidden_words(way: str) -> None:
     assert "Mend" in shown
     assert EVIL not in shown.replace("\u200b", "") or way == "zero width"
     assert not any(ord(sign) >= 0xE0000 or sign == "\u200b" for sign in shown)
+
+
+def test_the_name_of_a_tag_is_no_way_to_say_something() -> None:
+    assert quoting.visible("Mend it. <ignore-the-rules> <obey/>\n\n<kbd>\n<and-me>") == "Mend it.  \n\n<kbd>"
 
 
 def test_no_text_ends_its_own_quotation(world: World) -> None:

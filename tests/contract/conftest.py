@@ -16,8 +16,8 @@ from tests.fakes.gitea import FakeGitea, OnExchange
 from tests.forge_protocol import AnyGitea
 from tests.real.gitea import RealGitea
 
-# It compares with a real Gitea.
-collect_ignore = [] if GITEA_BIN else ["test_fake_is_like_real.py"]
+# They compare with a real Gitea.
+collect_ignore = [] if GITEA_BIN else ["test_fake_is_like_real.py", "test_what_pages_hide.py"]
 REPO = "acme/widgets"
 BOT = "kugetsu"
 FAKES = [

@@ -230,3 +230,16 @@ def test_who_wants_to_know_of_one_server_is_told_of_that_alone(make_servers: Mak
     assert facts[-1]["issue_url"] == f"{servers.other.gitea.url}/acme/widgets/issues/1"
     (sent, *_) = servers.get("/admin/notices").json()["sent"]
     assert sent["title"] == "forgejo acme/widgets#1 is done"
+
+
+@pytest.mark.parametrize(("toml", "reaction"), [("", "-1"), (f'allow_users = ["{WRITER}"]', "eyes")])
+def test_who_may_ask_without_rights_on_one_server_is_a_stranger_on_the_other(
+    make_servers: MakeServers, toml: str, reaction: str
+) -> None:
+    servers = make_servers(toml, ALLOW_USERS=WRITER)
+    other = servers.other
+    other.issue("Crash on empty input", by=WRITER)
+    comment = other.comment(1, "/kugetsu do it\nstub: write app.py fixed", by=WRITER)
+    other.wait_for_reaction(comment, reaction)
+    other.wait_quiet()
+    assert [pull.number for pull in other.gitea.pulls_of(other.repo)] == ([2] if toml else [])

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models import ledger
 from models.moves import Outcome, State
+from models.side_tables import Tally
 from tests.unit.test_tally import asked
 from tests.unit.website import Website, running, settings_for
 
@@ -67,6 +68,15 @@ def test_what_was_refused_is_counted(tmp_path: Path) -> None:
     with running(settings_for(tmp_path)) as site:
         site.deliver(b"{}", key="a wrong one")
         assert samples(site)["kugetsu_deliveries_refused_total", (("server", "gitea"), ("status", "401"))] == 1
+
+
+def test_figures_from_before_they_knew_their_server_are_still_told(tmp_path: Path) -> None:
+    with running(settings_for(tmp_path)) as site:
+        with site.database.connection_context():
+            row = {"name": "kugetsu_job_run_seconds_sum", "labels": '{"recipe":"code"}', "value": 7.0}
+            Tally.insert(**row).execute(site.database)
+        found = samples(site)
+    assert found["kugetsu_job_run_seconds_sum", (("recipe", "code"), ("server", ""))] == 7
 
 
 def test_openmetrics_for_who_asks_for_it(tmp_path: Path) -> None:

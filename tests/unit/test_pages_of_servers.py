@@ -10,6 +10,7 @@ import pytest
 from models import hooks
 from models.side_tables import Hook
 from tests.fakes.gitea import FakeGitea
+from tests.unit.deliveries import recorded
 from tests.unit.test_jobs_pages import ask
 from tests.unit.test_pages import page
 from tests.unit.test_signin import browser_at, come_back, sent_to
@@ -164,3 +165,17 @@ def test_the_same_person_may_where_the_job_is_of_the_default_server(ada: httpx.C
     headers = {"Origin": str(ada.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
     answer = ada.post("/admin/jobs/1/priority", data={"csrf": csrf[1], "priority": "high"}, headers=headers)
     assert answer.status_code == 303, answer.text
+
+
+def test_a_delivery_is_held_against_the_patterns_of_its_own_server(tmp_path: Path) -> None:
+    (tmp_path / "kugetsu.toml").write_text(f'{OTHER}repos = ["me/*"]')
+    comment = recorded()["issue_comment-created"]
+    with running(settings_for(tmp_path)) as site:
+        details = [
+            site.deliver(comment.body, path=path, key=key).json()["detail"]
+            for path, key in (("/webhook", None), ("/webhook/codeberg", "another-secret"))
+        ]
+        replayed = site.client.post("/admin/deliveries/2/replay").json()["detail"]
+    assert "not among the repositories" not in details[0]
+    assert "not among the repositories" in details[1]
+    assert replayed == details[1]
