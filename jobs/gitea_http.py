@@ -227,7 +227,7 @@ class GiteaHttp:
             finally:
                 response.close()
             if _origin(following.url) != _origin(request.url):
-                raise GiteaDown(f"{asked} is redirected to {following.url.host}: is the address of Gitea right?")
+                raise GiteaDown(f"{asked} is redirected to {_site(following.url)}: is the address of Gitea right?")
             request = following if following.method == request.method else _moved(request, following.url)
         raise GiteaDown(f"{asked} is redirected without end")
 
@@ -275,6 +275,10 @@ def _moved(request: httpx.Request, url: httpx.URL) -> httpx.Request:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
+
+
+def _site(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def _is_last(headers: Mapping[str, str], seen: int) -> bool:

@@ -86,7 +86,9 @@ def look(address: str, token: str = "") -> Seen:
 
 
 def _account(gitea: Gitea, server: Server, before: list[Finding]) -> Seen:
-    found = [*before, *forge.account(gitea, server)]
+    """`before` says nothing of the server where it tells its version only to who is signed in."""
+    unseen = all(finding.check != "gitea" for finding in before)
+    found = [*(forge.connection(gitea, server, time.time) if unseen else ()), *before, *forge.account(gitea, server)]
     if any(finding.level == Level.WRONG and finding.check != "clock" for finding in found):
         return Seen(server.url, tuple(found))
     try:

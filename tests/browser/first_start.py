@@ -19,6 +19,7 @@ from tests.browser import newcomer
 from tests.browser.newcomer import Steps, Terminal
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.llm import FakeLLM, turn, use
+from tests.forge_protocol import AnyGitea
 from tests.world import BOT, FILES, WRITER
 
 PROJECT = Path(__file__).parents[2]
@@ -28,13 +29,18 @@ PATIENCE = 180.0
 
 
 @contextmanager
-def on_stage(root: Path) -> Iterator[tuple[FakeGitea, FakeLLM]]:
-    """A Gitea with a repository that ada may write to and that the bot administers, and an LLM that mends it."""
-    with FakeLLM() as llm, FakeGitea(root / "gitea") as gitea:
+def llm_on_stage() -> Iterator[FakeLLM]:
+    """An LLM that mends whatever it is asked to."""
+    with FakeLLM() as llm:
         llm.play(turn("", use("write", filePath="{cwd}/app.py", content="fixed\n")), turn("It is mended."))
-        gitea.user(BOT)
-        gitea.repo(REPO, files=FILES, collaborators={WRITER: "write", BOT: "admin"})
-        yield gitea, llm
+        yield llm
+
+
+def people_of(gitea: AnyGitea) -> str:
+    """A repository that ada may write to and that the bot administers; gives the bot's token."""
+    gitea.user(BOT)
+    gitea.repo(REPO, files=FILES, collaborators={WRITER: "write", BOT: "admin"})
+    return gitea.token_for(BOT)
 
 
 class Journey:
@@ -53,7 +59,7 @@ class Journey:
     def close(self) -> None:
         self._context.close()
 
-    def go(self, gitea: FakeGitea, llm: FakeLLM, token: str) -> int:
+    def go(self, gitea: AnyGitea, llm: FakeLLM, token: str) -> int:
         """All of it; the number of the issue."""
         self._come_in()
         self._name_gitea(gitea.url, token)
@@ -106,7 +112,7 @@ class Journey:
         expect(self.page.locator("#doctor .row", has_text="round trip")).to_contain_text("came back in")
         self._steps.done("the doctor has looked: all is well, and a test delivery came back")
 
-    def _ask(self, gitea: FakeGitea) -> int:
+    def _ask(self, gitea: AnyGitea) -> int:
         issue = gitea.open_issue(REPO, WRITER, "Crash on empty input", "stub: write app.py fixed").number
         gitea.label(REPO, issue, "kugetsu/code", WRITER)
         gitea.wait_until(lambda: gitea.pulls_of(REPO), "the pull request", PATIENCE)
@@ -121,7 +127,8 @@ def main() -> int:
     steps = Steps()
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kugetsu-first-start-")))
-        gitea, llm = stack.enter_context(on_stage(root))
+        gitea = stack.enter_context(FakeGitea(root / "gitea"))
+        llm = stack.enter_context(llm_on_stage())
         browser = stack.enter_context(newcomer.chromium())
         expect.set_options(timeout=PATIENCE * 1000)
         steps = Steps()
@@ -133,7 +140,7 @@ def main() -> int:
         stack.callback(terminal.end)
         journey = Journey(browser, terminal, steps, lambda _: None)
         stack.callback(journey.close)
-        journey.go(gitea, llm, gitea.token_for(BOT))
+        journey.go(gitea, llm, people_of(gitea))
     print(steps.told().lstrip("\n"))
     return 0
 

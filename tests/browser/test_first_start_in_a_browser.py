@@ -9,11 +9,14 @@ from playwright.sync_api import Browser, Page, expect
 
 from models.settings import load
 from tests.browser import newcomer
-from tests.browser.first_start import KEY, PATIENCE, Journey, on_stage
+from tests.browser.first_start import KEY, PATIENCE, Journey, llm_on_stage, people_of
 from tests.browser.newcomer import Steps, Terminal, free_port
 from tests.browser.test_pages_in_a_browser import LOOKS, complaints
+from tests.conftest import with_real
 from tests.fakes import stub
-from tests.world import BOT
+from tests.fakes.gitea import FakeGitea
+from tests.forge_protocol import AnyGitea
+from tests.real.gitea import RealGitea
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +38,25 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made.end()
 
 
+@pytest.fixture(params=with_real(["fake"], ()))
+def gitea(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyGitea]:
+    if request.param == "real":
+        with RealGitea(request.getfixturevalue("real_server")) as real:
+            yield real
+    else:
+        with FakeGitea(tmp_path / "gitea") as made:
+            yield made
+
+
 def test_from_nothing_to_a_pull_request(
-    chromium: Browser, terminal: Terminal, tmp_path: Path, record_property: Callable[[str, object], None]
+    gitea: AnyGitea, chromium: Browser, terminal: Terminal, record_property: Callable[[str, object], None]
 ) -> None:
-    steps = Steps()
-    with on_stage(tmp_path) as (gitea, llm):
-        token = gitea.token_for(BOT)
+    steps, token = Steps(), people_of(gitea)
+    with llm_on_stage() as llm:
         journey = Journey(chromium, terminal, steps, nobody_is_shut_out)
         journey.go(gitea, llm, token)
         journey.close()
-        assert gitea.unexpected == []
+    assert gitea.unexpected == []
     record_property("result", steps.told())
     home = terminal.home / ".kugetsu"
     assert [(home / name).stat().st_mode & 0o777 for name in ("kugetsu.toml", "opencode.json")] == [0o600, 0o600]

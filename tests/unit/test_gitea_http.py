@@ -72,7 +72,7 @@ def test_a_renamed_repository_is_followed_with_what_was_sent(server: Server, cli
 
 def test_no_other_server_is_asked(server: Server, client: Gitea) -> None:
     server.says(302, Location=server.url.replace("127.0.0.1", "localhost") + "/api/v1/user")
-    with pytest.raises(GiteaDown, match="is redirected to localhost"):
+    with pytest.raises(GiteaDown, match="is redirected to http://localhost"):
         client.me()
     assert len(server.seen) == 1
 
