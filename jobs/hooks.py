@@ -11,6 +11,7 @@ from jobs.gitea_hooks import HookSpec
 from models.hooks import HookState
 from models.wire import Hook
 
+SECRET_SETTING = "KUGETSU_WEBHOOK_SECRET, or webhook_secret in its server's table"  # noqa: S105 - where it is set
 EVENTS = ("issues", "pull_request", "push")
 """Groups of the API. A push is asked for since a test delivery is one, and else is not sent."""
 
@@ -104,7 +105,7 @@ def _fault(hook: Hook, wanted: Wanted, ours: Ours) -> tuple[HookState, str]:
     if not _same(hook.config.url, wanted.address):
         return HookState.ADDRESS, f"the webhook goes to {hook.config.url} and should go to {wanted.address}"
     if hook.id == ours.number and ours.mark and ours.mark not in wanted.marks:
-        return HookState.SECRET, "the webhook was made with a secret that is no longer KUGETSU_WEBHOOK_SECRET"
+        return HookState.SECRET, f"the webhook was made with a secret that is no longer {SECRET_SETTING}"
     if not hook.active:
         return HookState.INACTIVE, "the webhook is switched off in Gitea"
     if missing:

@@ -49,12 +49,10 @@ def _unknown(settings: Settings) -> Iterator[str]:
 
 
 def _of_nobody(settings: Settings) -> Iterator[str]:
-    """Logins are those of the default server's people."""
+    """Logins that may ask are those of the default server's people."""
     if not settings.servers or DEFAULT_SERVER in settings.servers:
         return
-    known = ", ".join(f"[servers.{name}]" for name in settings.servers)
-    who = f"people of the server “{DEFAULT_SERVER}” (KUGETSU_GITEA_URL), which is not set up"
     if settings.allow_users:
+        known = ", ".join(f"[servers.{name}]" for name in settings.servers)
+        who = f"people of the server “{DEFAULT_SERVER}” (KUGETSU_GITEA_URL), which is not set up"
         yield f"KUGETSU_ALLOW_USERS names {who}; right would be allow_users in {known}"
-    if settings.oauth_client_id is not None:
-        yield f"KUGETSU_OAUTH_CLIENT_ID is for signing in with {who}; right would be to set it up under that name"

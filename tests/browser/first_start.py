@@ -136,7 +136,7 @@ def main() -> int:
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(clone)], check=True)
         steps.done("git clone")
-        terminal = Terminal(home, ["make", "run"], clone, PORT=str(newcomer.free_port()))
+        terminal = Terminal(home, ["make", "run"], clone, machine=True, PORT=str(newcomer.free_port()))
         stack.callback(terminal.end)
         journey = Journey(browser, terminal, steps, lambda _: None)
         stack.callback(journey.close)

@@ -25,11 +25,16 @@ PATIENCE = 600.0
 
 
 class Terminal:
-    """A command in a terminal of its own, with a HOME and no settings but these."""
+    """A command in a terminal of its own, with a HOME and no settings but these. `machine`: how programs on this
+    machine reach the registries of packages is left to them.
+    """
 
-    def __init__(self, home: Path, command: Sequence[str], folder: Path, **settings: str) -> None:
+    def __init__(
+        self, home: Path, command: Sequence[str], folder: Path, *, machine: bool = False, **settings: str
+    ) -> None:
         self.home = home
-        environ = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        environ = _of_this_machine() if machine else {}
+        environ |= {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         environ |= {f"KUGETSU_{name}": value for name, value in settings.items()}
         self._master, slave = pty.openpty()
         self.process = subprocess.Popen(command, env=environ, stdin=slave, stdout=slave, stderr=slave, cwd=folder)
@@ -71,6 +76,13 @@ class Terminal:
             except OSError:  # so says the kernel once nobody has the other end open (pty(7))
                 return
             self._read += part
+
+
+def _of_this_machine() -> dict[str, str]:
+    """The environment without what belongs to the project or to this Python; npm keeps its configuration in HOME."""
+    ours = ("KUGETSU_", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {"NPM_CONFIG_USERCONFIG": str(Path.home() / ".npmrc"), **environ}
 
 
 def free_port() -> int:

@@ -1,14 +1,16 @@
 """The admin side where two servers have a repository of the same name: everything says which, and nobody sees more."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from models import hooks
-from models.side_tables import Hook
+from models import hooks, spending
+from models.side_tables import Hook, Spending
+from models.tables import Repo
 from tests.fakes.gitea import FakeGitea
 from tests.unit.deliveries import recorded
 from tests.unit.test_jobs_pages import ask
@@ -87,6 +89,16 @@ def test_jobs_and_deliveries_are_narrowed_down_to_a_server(site: Website, server
     deliveries = site.client.get("/admin/deliveries", params={"server": server}).json()["deliveries"]
     assert [row["server"] for row in deliveries] == [server]
     assert f"<option selected>{server}</option>" in page(site, f"/admin/jobs?server={server}")
+
+
+def test_what_repositories_cost_is_told_by_server(site: Website) -> None:
+    with site.database.connection_context():
+        for row in Repo.select().execute(site.database):
+            day = spending.day_of(time.time())
+            Spending.insert(repo=row.id, day=day, tokens=1, cost=1.0).execute(site.database)
+    text = words(site, "/admin/charts")
+    assert "gitea acme/widgets" in text
+    assert "codeberg acme/widgets" in text
 
 
 def test_what_is_wrong_names_the_server(site: Website) -> None:

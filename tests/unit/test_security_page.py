@@ -135,6 +135,15 @@ ROWS = {
         "test_every_byte_of_the_text_counts",
         "test_the_same_comment_again_is_a_duplicate",
     ],
+    "of several servers, the secret of one": [
+        "test_the_secret_of_one_server_opens_nothing_at_the_address_of_the_other",
+        "test_what_would_mix_them_up_is_refused",
+    ],
+    "somebody takes the login": [
+        "test_who_may_ask_without_rights_on_one_server_is_a_stranger_on_the_other",
+        "test_who_may_write_on_one_server_neither_sees_nor_steers_the_other",
+        "test_without_the_look_at_the_server_the_other_job_would_be_seen",
+    ],
     "a web page makes": [
         "test_without_a_token_a_name_of_elsewhere_is_not_served",
         "test_no_page_of_another_site_steers",

@@ -52,11 +52,6 @@ def test_repositories_are_those_of_all_servers_unless_one_has_its_own(tmp_path: 
             "KUGETSU_ALLOW_USERS names people of the server “gitea” (KUGETSU_GITEA_URL), which is not set up",
         ),
         (
-            OTHER,
-            {"GITEA_URL": "", "WEBHOOK_SECRET": "", "OAUTH_CLIENT_ID": "x"},
-            "KUGETSU_OAUTH_CLIENT_ID is for signing in with people of the server “gitea”",
-        ),
-        (
             f'{OTHER}[notices.x]\nto = "json://x"\nservers = ["gitea", "codebreg"]',
             {},
             "notices.x.servers names 'codebreg', which is not set up; right would be some of codeberg, gitea",

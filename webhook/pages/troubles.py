@@ -93,7 +93,8 @@ def _deliveries(known: Known) -> Iterator[Trouble]:
     for status, count in sorted(known.refused.items()):
         times = f"{count} {'delivery was' if count == 1 else 'deliveries were'} refused ({status}) since the start"
         if status == 401:  # noqa: PLR2004 - HTTP
-            cure = "The secret in Gitea's webhook must be the one in KUGETSU_WEBHOOK_SECRET; type it in again there."
+            setting = "KUGETSU_WEBHOOK_SECRET, or in its server's table"
+            cure = f"The secret in Gitea's webhook must be the one in {setting}; type it in again there."
             yield Trouble("warns", f"{times}: no secret of ours has signed them.", cure)
         elif status == 503:  # noqa: PLR2004 - HTTP
             cure = "Send them again from Gitea: Settings, Webhooks, Recent Deliveries."
