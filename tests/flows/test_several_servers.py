@@ -21,6 +21,7 @@ from tests.unit.deliveries import signed_headers
 from tests.world import READER, WRITER
 
 MakeServers = Callable[..., TwoServers]
+NEWEST, OLDEST = (None, None), ("1.22.6", "7.0.16+gitea-1.21.11")
 PEOPLE = {"gitea": WRITER, "forgejo": READER}
 """Who may write where: on the other server that login is somebody who may not."""
 
@@ -30,9 +31,9 @@ def make_servers(tmp_path: Path) -> Iterator[MakeServers]:
     """Makes a running Kugetsu with two servers; keyword arguments are settings, `toml` is more of its file."""
     with ExitStack() as stack:
 
-        def make(toml: str = "", version: str | None = None, **settings: str) -> TwoServers:
-            gitea = stack.enter_context(FakeGitea(tmp_path / "gitea", version=version))
-            forgejo = stack.enter_context(FakeGitea(tmp_path / "forgejo", flavour="forgejo"))
+        def make(toml: str = "", versions: tuple[str | None, str | None] = NEWEST, **settings: str) -> TwoServers:
+            gitea = stack.enter_context(FakeGitea(tmp_path / "gitea", version=versions[0]))
+            forgejo = stack.enter_context(FakeGitea(tmp_path / "forgejo", flavour="forgejo", version=versions[1]))
             return stack.enter_context(TwoServers(tmp_path, gitea, forgejo, toml, **settings))
 
         yield make
@@ -51,7 +52,7 @@ def figures(servers: TwoServers) -> dict[str, float]:
 
 
 def test_the_same_issue_on_both_becomes_a_pull_request_on_each(make_servers: MakeServers) -> None:
-    servers = make_servers(version="1.22.6")
+    servers = make_servers(versions=OLDEST)
     for side, against in zip(servers.sides, reversed(servers.sides), strict=True):
         issue = write_there(side, f"stub: write app.py of-{side.server}\nstub: say I know {against.token}, too")
         assert issue == 1
@@ -73,6 +74,8 @@ def test_the_same_issue_on_both_becomes_a_pull_request_on_each(make_servers: Mak
     assert one in servers.one.everything_said()
     assert one not in servers.other.everything_said()
     assert other in servers.other.everything_said()
+    levels = {found.where: found.level for found in servers.examine().findings if found.check == "gitea"}
+    assert levels == {"gitea": Level.WELL, "forgejo": Level.WELL}
 
 
 def test_everything_knows_which_server(make_servers: MakeServers) -> None:
