@@ -7,39 +7,30 @@ folder `jobs/<id>/run-<n>/`; a thread here holds nothing else.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from jobs import agent, checks, commands, freeing, keeper, repofile, room
-from jobs.agent import AgentLocked, LaunchFailed, RunState, StartGate
-from jobs.checks import Checks, SetupFailed
-from jobs.commands import CommandCancelled, CommandEnd, CommandLost
-from jobs.gateway.door import GatewayFailed
-from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
+from jobs.agent import RunState, StartGate
+from jobs.checks import Checks
+from jobs.commands import CommandEnd
 from jobs.keeper import KeeperResult
 from jobs.launching import Launching
 from jobs.leases import lease_kept
-from jobs.recipes import NothingNew, Recipes, Terms, session_field, session_of
+from jobs.recipes import Recipes, Terms, session_field, session_of
 from jobs.repofile import RepoFile
 from jobs.servers import Forge
+from jobs.settling import CancelledBefore, Settling
 from jobs.spending import Purse
 from jobs.tasks import Recipe
 from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, ShutDown, Transcript, judge
-from jobs.whereabouts import Whereabouts
 from jobs.wiring import Wiring
 from jobs.workspace import (
-    FetchFailed,
-    InsideStopped,
-    MirrorBusy,
-    RepositoryUnreadable,
     Target,
     Workspace,
-    WorkspaceRefused,
 )
 from models import ledger, spending, threads, trouble
 from models.disk import Room
@@ -51,19 +42,10 @@ log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 2.0
 MAX_CRASHES = 3
-FIRST_PAUSE_SECONDS = 15.0
-LONGEST_PAUSE_SECONDS = 600.0
-LONGEST_OUTAGE_PAUSE_SECONDS = 60.0
-"""A try while Gitea cannot be worked with costs next to nothing, and somebody waits."""
-OWN_FAULT = "this is an error of Kugetsu's own, not of your request. Whoever runs it finds all of it in its log."
 
 
 class Leaving(Exception):
     """This worker stops; the agent goes on, and the next worker adopts the job."""
-
-
-class CancelledBefore(Exception):
-    """Somebody cancelled the job before its agent was launched."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +73,7 @@ class Runner:
         self._gate = gate
         self._checks = Checks(wiring, workspace, launching.sandbox)
         self._recipes = Recipes(wiring, workspace)
+        self._ends = Settling(wiring, launching)
 
     def run(self, claimed: Claimed) -> None:
         """Run a job that was just claimed, to its end."""
@@ -110,45 +93,8 @@ class Runner:
         except Leaving:
             log.info("job=%s is left to the next worker", claimed.job_id)
             raise
-        except NothingNew as nothing:
-            self._settle(claimed, Outcome.COMPLETED, "", answer=str(nothing))
-        except (CancelledBefore, CommandCancelled):
-            self._settle(claimed, Outcome.CANCELLED, "")
-        except SetupFailed as failed:
-            self._settle(claimed, Outcome.FAILED, f"{failed}", **checks.row(failed.end))
-        except (GiteaDown, FetchFailed, MirrorBusy, InsideStopped, LaunchFailed, AgentLocked, GatewayFailed) as fault:
-            outage = isinstance(fault, GiteaDown | FetchFailed)
-            longest = LONGEST_OUTAGE_PAUSE_SECONDS if outage else LONGEST_PAUSE_SECONDS
-            self._again(claimed, f"{fault}", counts=False, longest=longest)
-        except (WorkspaceRefused, GiteaError, CommandLost) as refusal:
-            self._refused(claimed, refusal)
-        except Exception as error:
-            if trouble.of_database(error) is not None:
-                raise  # of the job nothing can be written now, and its agent may well go on: see `jobs.lane`
-            if (words := trouble.of_storage(error)) is not None:
-                self._again(claimed, words, counts=False)
-                return
-            log.exception("job=%s: the runner stumbled", claimed.job_id)
-            self._settle(claimed, Outcome.FAILED, OWN_FAULT)
-
-    def _refused(self, claimed: Claimed, refusal: Exception) -> None:
-        """The end of the job, unless it is our token that is refused: that is no fault of whoever asked."""
-        thread = threads.load(self._wiring.db, ledger.job_of(self._wiring.db, claimed.job_id).thread_id)
-        problem = None if isinstance(refusal, CommandLost) else self._wiring.forges[thread.server].problem_of_token()
-        if isinstance(refusal, GiteaRefused) and refusal.is_of_the_token:
-            problem = str(refusal)
-        if isinstance(refusal, RepositoryUnreadable) and self._has_moved(thread, refusal.repo):
-            problem = f"{refusal}"
-        if problem is None:
-            self._settle(claimed, Outcome.FAILED, f"{refusal}")
-        else:
-            self._again(claimed, problem, counts=False, longest=LONGEST_OUTAGE_PAUSE_SECONDS)
-
-    def _has_moved(self, thread: Thread, name: str) -> bool:
-        """Whether the repository that could not be read under this name has another one."""
-        with suppress(GiteaError):
-            Whereabouts(self._wiring).follow(self._wiring.forges[thread.server], thread.repo)
-        return threads.load(self._wiring.db, thread.id).repo.name != name
+        except Exception as error:  # noqa: BLE001 - each kind is an end of its own
+            self._ends.after(claimed, error)
 
     def _errand(self, claimed: Claimed) -> Errand:
         job = ledger.job_of(self._wiring.db, claimed.job_id)
@@ -210,7 +156,7 @@ class Runner:
             return
         strays = agent.end_strays(errand.lock, place)
         if not lost:
-            self._again(errand.claimed, "the database could not be used for a while", counts=False)
+            self._ends.again(errand.claimed, "the database could not be used for a while", counts=False)
             return
         log.warning("job=%s was lost with its worker; %d processes were left over", errand.job.id, len(strays))
         self._after_crash(errand)
@@ -223,10 +169,10 @@ class Runner:
         agent.tidy(errand.run_dir)
         self._check(errand)
         if self._room.scarce:
-            self._again(errand.claimed, trouble.FULL, counts=False)
+            self._ends.again(errand.claimed, trouble.FULL, counts=False)
             return
         if crashes >= MAX_CRASHES:
-            self._settle(errand.claimed, Outcome.FAILED, f"its worker was lost {crashes} times while it ran.")
+            self._ends.settle(errand.claimed, Outcome.FAILED, f"its worker was lost {crashes} times while it ran.")
             return
         now = self._wiring.clock()
         ledger.requeue(self._wiring.db, errand.claimed, now=now, reason="its worker was lost", crashes=crashes)
@@ -298,7 +244,7 @@ class Runner:
             case Completed(text=text):
                 self._complete(errand, text)
             case Cancelled():
-                self._settle(errand.claimed, Outcome.CANCELLED, "")
+                self._ends.settle(errand.claimed, Outcome.CANCELLED, "")
             case ShutDown():
                 self._after_shutdown(errand)
             case Failed():
@@ -311,15 +257,17 @@ class Runner:
         match failed:
             case Failed(reason=reason) if reason.startswith(room.TOOK):
                 room.clear(self._workspace.inside(errand.target))
-                self._settle(errand.claimed, Outcome.FAILED, f"{reason}. What was new there and not committed is gone.")
+                self._ends.settle(
+                    errand.claimed, Outcome.FAILED, f"{reason}. What was new there and not committed is gone."
+                )
             case Failed() if full := errand.purse.full():
                 self._cut_short(errand, errand.purse.said(full), transcript.text)
             case Failed() if (self._room.scarce or result.without_room) and result.ended == "exited":
-                self._again(errand.claimed, trouble.FULL, counts=False)
+                self._ends.again(errand.claimed, trouble.FULL, counts=False)
             case Failed(reason=reason, passing=True) if self._may_try_again(errand):
-                self._again(errand.claimed, reason, counts=True)
+                self._ends.again(errand.claimed, reason, counts=True)
             case Failed(reason=reason):
-                self._settle(errand.claimed, Outcome.FAILED, reason)
+                self._ends.settle(errand.claimed, Outcome.FAILED, reason)
 
     def _after_shutdown(self, errand: Errand) -> None:
         """Whoever ended the agent ends this worker too, so the next one goes on; it counts against nothing."""
@@ -334,12 +282,12 @@ class Runner:
         else:
             made = {"answer": self._recipes.found(errand, text)}
         spending.cut(self._wiring.db, errand.job.id, why)
-        self._settle(errand.claimed, Outcome.FAILED, why, **made)
+        self._ends.settle(errand.claimed, Outcome.FAILED, why, **made)
 
     def _complete(self, errand: Errand, text: str) -> None:
         """Take in what the agent made, have it checked, and settle; red goes back to the agent."""
         if errand.job.base != Recipe.CODE:
-            self._settle(errand.claimed, Outcome.COMPLETED, "", **self._recipes.result(errand, text))
+            self._ends.settle(errand.claimed, Outcome.COMPLETED, "", **self._recipes.result(errand, text))
             return
         made = self._checks.take_in(errand)
         end = None
@@ -349,7 +297,7 @@ class Runner:
         if end is not None and not end.ok and may_repair:
             self._repair(errand, end)
             return
-        self._settle(errand.claimed, Outcome.COMPLETED, "", answer=text, **made, **checks.row(end))
+        self._ends.settle(errand.claimed, Outcome.COMPLETED, "", answer=text, **made, **checks.row(end))
 
     def _repair(self, errand: Errand, end: CommandEnd) -> None:
         """Another run of the agent in the same session, told what is wrong."""
@@ -377,28 +325,11 @@ class Runner:
             ledger.requeue(self._wiring.db, errand.claimed, now=self._wiring.clock(), reason=why)
         else:
             spending.cut(self._wiring.db, errand.job.id, why)
-            self._settle(errand.claimed, Outcome.FAILED, why)
+            self._ends.settle(errand.claimed, Outcome.FAILED, why)
         return True
 
     def _may_try_again(self, errand: Errand) -> bool:
         return errand.job.attempt + 1 < self._wiring.settings.max_attempts
-
-    def _again(self, claimed: Claimed, reason: str, *, counts: bool, longest: float | None = None) -> None:
-        """Back into the queue, after a pause that grows; an outage of Gitea's counts against no limit."""
-        job = ledger.job_of(self._wiring.db, claimed.job_id)
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(job.run - 1, 16), longest or LONGEST_PAUSE_SECONDS)
-        now = self._wiring.clock()
-        not_before = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy
-        attempt = job.attempt + 1 if counts else job.attempt
-        log.warning("job=%s again in %.0f s: %s", job.id, not_before - now, reason)
-        changes = {"not_before": not_before, "error": reason, "attempt": attempt}
-        ledger.requeue(self._wiring.db, claimed, now=now, reason=reason, **changes)
-
-    def _settle(self, claimed: Claimed, outcome: Outcome, error: str, **result: object) -> None:
-        now, agent_name = self._wiring.clock(), self._launching.agent_name
-        told = {"error": error, "agent": agent_name, **result}
-        if ledger.settle(self._wiring.db, claimed, outcome, now=now, reason=error or str(outcome), **told):
-            log.info("job=%s %s %s", claimed.job_id, outcome, error)
 
 
 def _nothing() -> None:

@@ -11,12 +11,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import claims, deliveries, pages, starts, tokens
+from tests.bench import claims, deliveries, pages, smooth, starts, tokens
 
 BENCHES: dict[str, Callable[[Path], dict[str, object]]] = {
     "deliveries": deliveries.measure,
     "claims": claims.measure,
     "pages": pages.measure,
+    "live log": smooth.measure,
     "starts": starts.measure,
     "tokens": tokens.measure,
 }

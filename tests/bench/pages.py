@@ -172,8 +172,13 @@ def _ask(n: int, jobs: int) -> dict[str, Any]:
 def write_log(run: Path, lines: int) -> None:
     """The log of a run that says so many things."""
     run.mkdir(parents=True)
-    with (run / "events.jsonl").open("w", encoding="utf-8") as file:
-        for number in range(lines):
+    append_log(run, 0, lines)
+
+
+def append_log(run: Path, first: int, lines: int) -> None:
+    """So many more, numbered from `first` on."""
+    with (run / "events.jsonl").open("a", encoding="utf-8") as file:
+        for number in range(first, first + lines):
             state = {"status": "completed", "input": {"command": f"step {number}"}, "output": "some output\n" * 20}
             line = {"type": "tool_use", "timestamp": int(NOW * 1000), "part": {"tool": "bash", "state": state}}
             file.write(json.dumps(line) + "\n")

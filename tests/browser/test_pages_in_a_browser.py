@@ -102,6 +102,8 @@ def test_everything_can_be_done_by_its_button(open_page: Open, world: World, scr
     page.get_by_role("link", name=f"Waits {script}").click()
     press(page, "Raise priority")
     expect(page.locator(".timeline")).to_contain_text("gave it high priority")
+    press(page, "Lower priority")
+    expect(page.locator(".timeline")).to_contain_text("gave it normal priority")
     press(page, "Cancel")
     expect(page.locator("#state")).to_contain_text("cancelled")
     world.wait_for_result(issue)

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from jobs import git, launching, runner
+from jobs import git, launching, runner, settling
 from jobs.gitea import Gitea
 from jobs.gitea_http import GiteaHttp
 from jobs.hook_care import HookCare
@@ -68,7 +68,7 @@ def arm(tricks: Mapping[str, Any]) -> None:
     the folder of another version's, and one that is `tireless` never gives a job up, nor puts
     it off for long.
     """
-    runner.FIRST_PAUSE_SECONDS = PAUSE
+    settling.FIRST_PAUSE_SECONDS = PAUSE
     # Half of what a start costs, and nothing that comes of it differs from one start to the next.
     ssl.create_default_context = one_context  # type: ignore[assignment]
     launching.Launching.agent_name = "stub_agent.py"  # type: ignore[assignment]
@@ -78,7 +78,7 @@ def arm(tricks: Mapping[str, Any]) -> None:
         store.MIGRATIONS = Path(folder)
     if tricks.get("tireless"):
         runner.MAX_CRASHES = 1000
-        runner.LONGEST_PAUSE_SECONDS = 2.0
+        settling.LONGEST_PAUSE_SECONDS = 2.0
     if folder := tricks.get("probe"):
         _stop_at_points(Probe(Path(folder)))
         _one_after_the_other()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import desk, runner, servers
+from jobs import desk, servers, settling
 from tests.conftest import with_real
 from tests.fakes.gitea import FakeGitea
 from tests.forge_protocol import AnyGitea
@@ -52,7 +52,7 @@ def make_world(tmp_path: Path, gitea: AnyGitea) -> Iterator[MakeWorld]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same pauses as ever, a hundred times shorter."""
-    for module in (desk, runner, servers):
+    for module in (desk, servers, settling):
         for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "LONGEST_OUTAGE_PAUSE_SECONDS"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, min(getattr(module, name) / 100, 0.02))

@@ -80,7 +80,7 @@ def test_on_a_full_disk_a_webhook_is_refused_with_words_and_taken_later(
 def test_a_disk_that_fills_while_agents_work_costs_no_job(
     disk: SmallDisk, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.runner.FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr("jobs.settling.FIRST_PAUSE_SECONDS", 0.1)
     monkeypatch.setattr("jobs.desk.LONGEST_PAUSE_SECONDS", 0.5)
     world = make_world(disk.path / "root")
     issue = world.issue("Crash on empty input", "stub: wait go\nstub: write app.py fixed")
