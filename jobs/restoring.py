@@ -14,7 +14,7 @@ import msgspec
 
 from jobs import checkout, keeper
 from jobs.backup import FORMAT, MANIFEST
-from models import ledger, store
+from models import ledger, opening
 from models.ledger import Claimed
 from models.moves import State
 from models.tables import Job, Thread, Worker
@@ -131,8 +131,8 @@ def _take_over(staging: Path, *, moved: bool) -> int:
     """Whoever worked on it works no more: jobs that ran wait again, to go on in their sessions; how many."""
     for spec in _unfinished(staging):
         (spec / keeper.KEEPER).unlink(missing_ok=True)
-    db = store.open_database(staging / "kugetsu.db")
-    store.migrate(db, staging / "migrate.lock", capacity=1)
+    db = opening.open_database(staging / "kugetsu.db")
+    opening.migrate(db, staging / "migrate.lock", capacity=1)
     now = time.time()
     with db.connection_context(), db.atomic():
         running = list(Job.select().where(Job.state == State.RUNNING).execute(db))

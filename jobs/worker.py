@@ -33,7 +33,7 @@ from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
-from models import budgets, ledger, limits, store, threads, trouble
+from models import budgets, ledger, limits, opening, threads, trouble
 from models.moves import Outcome, State
 from models.settings import Settings
 from models.tables import Job, Worker
@@ -57,8 +57,8 @@ class WorkerProcess:
         self._settings = settings
         self._stack = ExitStack()
         settings.home.mkdir(parents=True, exist_ok=True)
-        self._db = store.open_database(settings.home / "kugetsu.db")
-        store.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
+        self._db = opening.open_database(settings.home / "kugetsu.db")
+        opening.migrate(self._db, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         per_repo = settings.max_agents_per_repo
         limits.follow_settings(self._db, capacity=settings.max_concurrent_agents, per_repo=per_repo)
         self._sandbox = sandbox.choose(settings.sandbox, settings.home, visible=settings.sandbox_paths)

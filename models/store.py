@@ -1,36 +1,25 @@
-"""Opening the database, bringing it up to date, and storing what arrives."""
+"""Storing what arrives: deliveries, and the jobs they ask for."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from peewee import SQL, Case, Database, PeeweeException, SqliteDatabase, fn
-from playhouse import migrations
+from peewee import SQL, Case, Database, fn
 
-from models import repos, saying, tally, trouble
+from models import repos, saying, tally
 from models.events import Person
 from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.moves import State
 from models.prepared import Prepared, slot, slots
-from models.tables import Ask, Delivery, Heard, Intake, Job, Server, Thread
+from models.tables import Ask, Delivery, Heard, Job, Server, Thread
 
 log = logging.getLogger(__name__)
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-PAUSE_SECONDS, REMIND_SECONDS = 0.5, 60.0
-"""How often a database that cannot be used is tried again, and how often that is said."""
 
 NOT_DONE = tuple(state for state in State if state != State.DONE)
 
@@ -63,99 +52,6 @@ class Accepted(msgspec.Struct, frozen=True):
     delivery_id: int
     verdict: str
     detail: str
-
-
-def open_database(path: Path, *, busy_timeout: float = 5.0) -> SqliteDatabase:
-    """The database at `path`, durable (WAL, synchronous FULL: a commit has reached the disk).
-
-    A write lock is taken at BEGIN, since a later upgrade fails at once whatever the time-out says.
-    """
-    pragmas = {
-        "journal_mode": "wal",
-        "synchronous": "full",
-        "foreign_keys": 1,
-        "journal_size_limit": 67_108_864,
-    }
-    return SqliteDatabase(str(path), pragmas=pragmas, timeout=busy_timeout, lock_type="IMMEDIATE")
-
-
-@contextmanager
-def _only_one(lock_path: Path) -> Iterator[None]:
-    with lock_path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-class DatabaseTooNew(Exception):
-    """A newer version of Kugetsu has been at work on this database; the message says what would be right."""
-
-
-def migrate(db: Database, lock_path: Path, *, capacity: int) -> list[str]:
-    """Bring the schema up to date, one process at a time, and return the names of the migrations that ran: each whole
-    or not at all. `capacity` is how many agents may run, if nobody has said otherwise yet.
-
-    Raises DatabaseTooNew, and peewee's errors where the database cannot be used.
-    """
-    with _only_one(lock_path), _begun(db).connection_context():
-        _refuse_newer(db)
-        ran: list[str] = migrations.run(db, str(MIGRATIONS))
-        first = Intake.insert(id=1, capacity=capacity, configured=capacity)
-        first.on_conflict(action="NOTHING", conflict_target=[Intake.id]).execute(db)
-    return ran
-
-
-def pending(db: Database) -> list[str]:
-    """The names of the migrations that have not run yet. Raises DatabaseTooNew."""
-    _refuse_newer(db)
-    applied = set(migrations.Runner(db, str(MIGRATIONS)).applied())
-    return sorted({path.stem for path in MIGRATIONS.glob("[0-9]*.py")} - applied)
-
-
-def _begun(db: Database) -> Database:
-    """A new file of SQLite's is to be one that gives its space back; that has to be said before anything is written,
-    and once only, since saying it is a write.
-    """
-    if isinstance(db, SqliteDatabase) and not Path(db.database).exists():
-        with closing(sqlite3.connect(db.database)) as new:
-            new.execute("PRAGMA auto_vacuum = incremental")
-            new.execute("PRAGMA journal_mode = wal")
-    return db
-
-
-def _refuse_newer(db: Database) -> None:
-    """A migration that has run and that we do not know: columns may mean something else by now."""
-    unknown = sorted(
-        set(migrations.Runner(db, str(MIGRATIONS)).applied()) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
-    )
-    if unknown:
-        raise DatabaseTooNew(
-            f"{db.database} was written by a newer version of Kugetsu ({unknown[-1]}); right would be that version, or "
-            "a backup from before it"
-        )
-
-
-def migrate_patiently(db: Database, lock_path: Path, *, capacity: int, stop: threading.Event) -> bool:
-    """`migrate`, as soon as the database can be used; False where `stop` was set before. Raises DatabaseTooNew."""
-    told = 0.0
-    while not stop.is_set():
-        try:
-            for name in migrate(db, lock_path, capacity=capacity):
-                log.info("the database was brought up to date: %s", name)
-            return True
-        except (PeeweeException, OSError) as error:
-            if (words := trouble.of_storage(error)) is None:
-                raise
-            if time.monotonic() >= told:
-                told = time.monotonic() + REMIND_SECONDS
-                log.warning("%s cannot be used, and is tried again until it can: %s", db.database, words)
-        stop.wait(PAUSE_SECONDS)
-    return False
-
-
-def probe(db: Database) -> None:
-    """Write a row as it is, to the disk: raises what storing would raise now."""
-    with db.connection_context(), db.atomic():
-        Intake.update(capacity=Intake.capacity).execute(db)
 
 
 def bot_of(db: Database, server: str) -> Person | None:

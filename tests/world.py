@@ -31,7 +31,7 @@ from jobs import processes
 from jobs.gitea import Gitea
 from jobs.queue import Bells, Lane
 from jobs.worker import WorkerProcess
-from models import store
+from models import opening
 from models.moves import State
 from models.settings import Settings, load
 from models.tables import Delivery, Job, Thread
@@ -72,8 +72,8 @@ class Halves:
         """Listen, always on the same port."""
         home = self.settings.home
         home.mkdir(parents=True, exist_ok=True)
-        database = store.open_database(home / "kugetsu.db")
-        store.migrate(database, home / "migrate.lock", capacity=self.settings.max_concurrent_agents)
+        database = opening.open_database(home / "kugetsu.db")
+        opening.migrate(database, home / "migrate.lock", capacity=self.settings.max_concurrent_agents)
         bells = Bells(home / "queue.db")
         ring = partial(bells.ring, Lane.DESK)
         ring_agents = partial(bells.ring, Lane.AGENTS)
@@ -340,7 +340,7 @@ class World:
     @contextmanager
     def database(self) -> Iterator[SqliteDatabase]:
         """The service's database, to look at."""
-        database = store.open_database(self.home / "kugetsu.db")
+        database = opening.open_database(self.home / "kugetsu.db")
         with database.connection_context():
             yield database
 

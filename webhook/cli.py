@@ -21,9 +21,9 @@ from jobs.opencode import AgentMissing
 from jobs.queue import Bells, Lane
 from jobs.sandbox import SandboxUnavailable
 from jobs.worker import WorkerProcess
-from models import store, trouble
+from models import opening, trouble
+from models.opening import DatabaseTooNew
 from models.settings import Settings, SettingsError, load
-from models.store import DatabaseTooNew
 from webhook import archives, doctor
 from webhook.app import create_app
 from webhook.logs import set_up_logging
@@ -116,7 +116,7 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 
 def _web(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
-    database = store.open_database(settings.home / "kugetsu.db")
+    database = opening.open_database(settings.home / "kugetsu.db")
     preparing = Preparing(database, settings)
     bells = Bells(settings.home / "queue.db")
     desk, agents = (partial(bells.ring, lane) for lane in (Lane.DESK, Lane.AGENTS))

@@ -9,18 +9,18 @@ import threading
 
 from peewee import Database, PeeweeException
 
-from models import store, trouble
+from models import opening, trouble
+from models.opening import DatabaseTooNew
 from models.settings import Settings
-from models.store import DatabaseTooNew
 
 log = logging.getLogger(__name__)
 
 
 def prepared(settings: Settings, stop: threading.Event) -> bool:
     """Wait until the database is up to date; False where `stop` was set before. Raises DatabaseTooNew."""
-    database = store.open_database(settings.home / "kugetsu.db")
+    database = opening.open_database(settings.home / "kugetsu.db")
     lock, capacity = settings.home / "migrate.lock", settings.max_concurrent_agents
-    return store.migrate_patiently(database, lock, capacity=capacity, stop=stop)
+    return opening.migrate_patiently(database, lock, capacity=capacity, stop=stop)
 
 
 class Preparing:
@@ -34,7 +34,7 @@ class Preparing:
         self._too_new: DatabaseTooNew | None = None
         self._thread: threading.Thread | None = None
         try:
-            store.migrate(database, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
+            opening.migrate(database, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
         except (PeeweeException, OSError) as error:
             if (words := trouble.of_storage(error)) is None:
                 raise

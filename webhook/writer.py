@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from peewee import Database
 
-from models import store, trouble
+from models import opening, store, trouble
 from models.store import Accepted, Incoming
 
 LIMIT = 1000
@@ -171,7 +171,7 @@ class Writer:
     def _probe(self) -> None:
         """Nobody may come for hours whose delivery would show that all is well again."""
         try:
-            store.probe(self._database)
+            opening.probe(self._database)
         except Exception as error:  # noqa: BLE001 - it is looked at again
             self._problem = trouble.in_words(error)
             self._reconnect()

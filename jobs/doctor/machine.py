@@ -13,7 +13,7 @@ from peewee import Database, PeeweeException
 from jobs import git, sandbox
 from jobs.git import GitFailed
 from jobs.sandbox import Sandbox, SandboxUnavailable
-from models import store, trouble
+from models import opening, trouble
 from models.checkup import Finding, unknown, warning, well, wrong
 from models.disk import Room
 from models.settings import Settings
@@ -62,12 +62,12 @@ def database(settings: Settings) -> tuple[Finding, Database | None]:
     if not path.is_file():
         why = "the service makes it when it first starts"
         return wrong("database", f"there is no {path} yet", why=why, cure="start the service: make run"), None
-    db = store.open_database(path)
+    db = opening.open_database(path)
     try:
         with db.connection_context():
-            store.probe(db)
-            behind = store.pending(db)
-    except (PeeweeException, store.DatabaseTooNew) as error:
+            opening.probe(db)
+            behind = opening.pending(db)
+    except (PeeweeException, opening.DatabaseTooNew) as error:
         said = f"{path}: {trouble.of_storage(error) or error}"
         why = "webhooks are answered with 503 and nothing starts"
         return wrong("database", said, why=why, cure=f"lsof {path}"), None

@@ -32,7 +32,7 @@ from jobs.gateway.app import Gate, new_client
 from jobs.gateway.books import Books
 from jobs.gateway.files import CONTROL, LOG, Running, Spec, forget, prices_in, remember, start_lock
 from jobs.processes import Identity
-from models import store
+from models import opening
 from models.moves import State
 from models.tables import Job
 
@@ -126,7 +126,7 @@ def _short_path(home: Path) -> Iterator[str]:
 
 
 async def _serve(spec: Spec, home: Path, listening: socket.socket, control: socket.socket) -> None:
-    db = store.open_database(home / "kugetsu.db")
+    db = opening.open_database(home / "kugetsu.db")
     limits = {(limit.scope, limit.unit): limit.amount for limit in spec.limits}
     async with new_client() as client:
         gate = Gate(spec.providers, Books(db, limits, prices_in(home), time.time), client)
@@ -174,7 +174,7 @@ def _hand_over(control: socket.socket, listening: socket.socket, server: uvicorn
 
 def _watch(home: Path, server: uvicorn.Server) -> None:
     """End when no worker lives, and no agent."""
-    db = store.open_database(home / "kugetsu.db")
+    db = opening.open_database(home / "kugetsu.db")
     while not server.should_exit:
         time.sleep(LOOK_SECONDS)
         with start_lock(home) as nobody_starts:

@@ -13,7 +13,7 @@ from pathlib import Path
 from peewee import Database
 
 from jobs.queue import Bells, Lane
-from models import ledger, store
+from models import ledger, opening, store
 from models.events import Person
 from models.intake import Asks, NewAsk
 from models.moves import Outcome, State
@@ -36,8 +36,8 @@ def measure(folder: Path) -> dict[str, object]:
 
 
 def _claims(folder: Path, size: int) -> float:
-    database = store.open_database(folder / f"{size}.db")
-    store.migrate(database, folder / "lock", capacity=1)
+    database = opening.open_database(folder / f"{size}.db")
+    opening.migrate(database, folder / "lock", capacity=1)
     with database.connection_context():
         _fill(database, size)
         times = [_claim(database) for _ in range(min(ROUNDS, size - 1))]

@@ -22,7 +22,7 @@ from jobs.gateway.door import Door
 from jobs.gateway.prices import Price
 from jobs.gateway.providers import Arrangement, Provider
 from jobs.presence import Presence
-from models import ledger, spending, store
+from models import ledger, opening, spending, store
 from models.events import Person
 from models.intake import Asks, NewAsk
 from models.moves import State
@@ -129,8 +129,8 @@ def _provider() -> Iterator[str]:
 @contextmanager
 def _gateway(folder: Path, url: str) -> Iterator[tuple[str, str]]:
     """The gateway's process, and the token of a job that runs."""
-    db = store.open_database(folder / "kugetsu.db")
-    store.migrate(db, folder / "migrate.lock", capacity=1)
+    db = opening.open_database(folder / "kugetsu.db")
+    opening.migrate(db, folder / "migrate.lock", capacity=1)
     prices = {"big": Price(1, 2)}
     served = {"acme": Provider("acme", "openai", url, {"authorization": "Bearer sk-real-0123"}, True, prices)}
     with Presence(folder), db.connection_context():

@@ -27,7 +27,7 @@ from jobs.lane import AgentsLane
 from jobs.reconcile import Reconciler
 from jobs.servers import Forges
 from jobs.worker import WorkerProcess
-from models import store
+from models import opening, store
 from models.tables import Thread
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def arm(tricks: Mapping[str, Any]) -> None:
     for name in tricks.get("without", ()):
         _WITHOUT[name]()
     if folder := tricks.get("migrations"):
-        store.MIGRATIONS = Path(folder)
+        opening.MIGRATIONS = Path(folder)
     if tricks.get("tireless"):
         runner.MAX_CRASHES = 1000
         settling.LONGEST_PAUSE_SECONDS = 2.0

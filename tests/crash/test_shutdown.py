@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models import store
+from models import opening
 from tests.crash import looks
 from tests.crash.forkserver import ForkServer
 from tests.crash.parts import BOT, SECRET, WRITER, Parts
@@ -104,7 +104,7 @@ def test_a_container_that_is_killed_resumes_in_the_session(make: Make) -> None:
 
 def test_a_new_version_takes_over_what_the_old_one_left_running(make: Make, tmp_path: Path) -> None:
     parts, newer = make("web", "worker"), tmp_path / "newer"
-    shutil.copytree(store.MIGRATIONS, newer)
+    shutil.copytree(opening.MIGRATIONS, newer)
     (newer / "9999_later.py").write_text(LATER)
     for half in ("web", "worker"):
         parts.end(half)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from models import store
+from models import opening
 from tests.fakes.gitea import FakeGitea
 from tests.world import World
 
@@ -81,7 +81,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SmallDisk]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service waits for a lock of the database as briefly as it may, so that the tests need not wait longer."""
-    defaults = store.open_database.__kwdefaults__
+    defaults = opening.open_database.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "busy_timeout", 0.2)
 

@@ -17,7 +17,7 @@ import pytest
 
 from jobs.backup import BackupRefused, back_up
 from jobs.restoring import RestoreRefused, restore
-from models import store
+from models import opening, store
 from models.intake import Look
 from models.store import Incoming
 from models.tables import Delivery, Thread
@@ -125,7 +125,7 @@ def test_deliveries_that_come_meanwhile_are_in_it_whole_or_not_at_all(home: Path
     stop, stored = threading.Event(), []
 
     def receive() -> None:
-        database = store.open_database(home / "kugetsu.db")
+        database = opening.open_database(home / "kugetsu.db")
         while not stop.is_set():
             accepted = store.accept_many(database, [Incoming(delivery(body="x" * 9000), Look("acme/app", 7, False))])
             stored.append(accepted[0].delivery_id)

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models import store
+from models import opening
 from tests.fakes import stub
 from tests.fakes.gitea import FakeGitea
 from tests.storage.conftest import MakeWorld, SmallDisk
@@ -108,7 +108,7 @@ def web(home: Path, log: Path) -> Iterator[Web]:
 def test_on_a_read_only_disk_it_starts_says_so_and_works_once_it_can(disk: SmallDisk, tmp_path: Path) -> None:
     home = disk.path / "home"
     home.mkdir()
-    store.migrate(store.open_database(home / "kugetsu.db"), home / "migrate.lock", capacity=3)
+    opening.migrate(opening.open_database(home / "kugetsu.db"), home / "migrate.lock", capacity=3)
     disk.remount("ro")
     with web(home, tmp_path / "web.log") as half:
         refused = half.deliver()

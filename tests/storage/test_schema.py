@@ -14,7 +14,7 @@ import pytest
 from peewee import SQL, Table
 from playhouse import migrations
 
-from models import limits, store
+from models import limits, opening, store
 from models.intake import Look
 from models.store import Incoming
 from models.tables import Delivery
@@ -40,7 +40,7 @@ def up(migrator, db):
 
 def store_for_ever(home: str, told: Connection) -> None:
     """Store deliveries one by one, saying of each that it is stored."""
-    database = store.open_database(Path(home) / "kugetsu.db")
+    database = opening.open_database(Path(home) / "kugetsu.db")
     number = 0
     while True:
         number += 1
@@ -80,18 +80,18 @@ def tear(wal: Path) -> None:
 
 
 def migrate_there(home: str, folder: str) -> list[str]:
-    store.MIGRATIONS = Path(folder)
-    return store.migrate(store.open_database(Path(home) / "kugetsu.db"), Path(home) / "migrate.lock", capacity=3)
+    opening.MIGRATIONS = Path(folder)
+    return opening.migrate(opening.open_database(Path(home) / "kugetsu.db"), Path(home) / "migrate.lock", capacity=3)
 
 
 def first_tables() -> Any:
     """The tables as the first version had them: the models frozen in its migration."""
-    return migrations.Migration.load_directory(str(store.MIGRATIONS))[0].load()
+    return migrations.Migration.load_directory(str(opening.MIGRATIONS))[0].load()
 
 
 def rows_of(home: Path) -> dict[str, list[Any]]:
     """Every row of the first version's tables, without what later versions have added."""
-    database = store.open_database(home / "kugetsu.db")
+    database = opening.open_database(home / "kugetsu.db")
     tables = first_tables().TABLES
     with database.connection_context(), database.bind_ctx(tables):
         return {table.__name__: list(table.select().order_by(SQL("1")).tuples()) for table in tables}
@@ -103,8 +103,8 @@ def first_version(tmp_path: Path) -> Path:
     home, old = tmp_path / "home", tmp_path / "old"
     home.mkdir()
     old.mkdir()
-    shutil.copy(store.MIGRATIONS / "0001_initial.py", old)
-    database = store.open_database(home / "kugetsu.db")
+    shutil.copy(opening.MIGRATIONS / "0001_initial.py", old)
+    database = opening.open_database(home / "kugetsu.db")
     first = first_tables()
     with database.connection_context(), database.bind_ctx(first.TABLES):
         migrations.run(database, str(old))
@@ -147,7 +147,7 @@ def test_a_migration_killed_half_way_leaves_the_database_as_it_was_and_is_done_b
     first_version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "migrations"
-    shutil.copytree(store.MIGRATIONS, folder)
+    shutil.copytree(opening.MIGRATIONS, folder)
     (folder / "9999_slow.py").write_text(SLOW)
     monkeypatch.setenv("HALF_WAY", str(tmp_path / "half-way"))
     before = rows_of(first_version)

@@ -19,7 +19,7 @@ from jobs.gateway.app import Gate, new_client
 from jobs.gateway.books import Books
 from jobs.gateway.prices import Price
 from jobs.gateway.providers import Provider
-from models import ledger, spending, store
+from models import ledger, opening, spending
 from models.budgets import Limits
 from models.ledger import Claimed
 from models.moves import Outcome, State
@@ -99,7 +99,7 @@ def _serving(folder: Path, providers: dict[str, Provider], limits: Limits) -> It
     ready = threading.Event()
 
     async def serve() -> None:
-        books = Books(store.open_database(folder / "kugetsu.db"), limits, lambda _: {}, lambda: NOW)
+        books = Books(opening.open_database(folder / "kugetsu.db"), limits, lambda _: {}, lambda: NOW)
         async with new_client() as client:
             gate = Gate(providers, books, client)
             config = uvicorn.Config(gate.app(), port=0, log_config=None, access_log=False, lifespan="off", ws="none")

@@ -6,7 +6,7 @@ from typing import Any
 
 from peewee import Database, SqliteDatabase
 
-from models import ledger, store, threads
+from models import ledger, opening, store, threads
 from models.events import Person
 from models.intake import Asks, Decision, Look, NewAsk
 from models.ledger import Claimed
@@ -23,10 +23,10 @@ _numbers = count(1000)
 
 def new_store(home: Path, *, capacity: int = 3, durable: bool = True) -> SqliteDatabase:
     """A database with its schema in the folder `home`. One that is not durable does not wait for the disk."""
-    database = store.open_database(home / "kugetsu.db", busy_timeout=30.0)
+    database = opening.open_database(home / "kugetsu.db", busy_timeout=30.0)
     if not durable:
         database.pragma("synchronous", "off", permanent=True)
-    store.migrate(database, home / "migrate.lock", capacity=capacity)
+    opening.migrate(database, home / "migrate.lock", capacity=capacity)
     return database
 
 

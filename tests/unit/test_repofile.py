@@ -16,7 +16,7 @@ from jobs.queue import Bells
 from jobs.redact import Redactor
 from jobs.servers import Forge, Forges
 from jobs.wiring import Wiring
-from models import store
+from models import opening
 from models.repofile import MAX_BYTES, OwnRecipe, RepoFile, RepoFileWrong, parse
 from models.settings import load
 from models.tables import Repo
@@ -119,8 +119,8 @@ class Reading:
             "KUGETSU_GITEA_TOKEN": gitea.token_for("kugetsu"),
         }
         settings = load(environ)
-        db = store.open_database(home / "kugetsu.db")
-        store.migrate(db, home / "migrate.lock", capacity=1)
+        db = opening.open_database(home / "kugetsu.db")
+        opening.migrate(db, home / "migrate.lock", capacity=1)
         forges = Forges(settings.servers, db)
         self.wiring = Wiring(
             settings=settings,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from peewee import Database, IntegrityError, OperationalError, Select, SqliteDatabase, Table, fn
 
-from models import store, threads
+from models import opening, store, threads
 from models.events import Person
 from models.intake import Ignore
 from models.schema import TABLES
@@ -28,12 +28,12 @@ def schema_of(db: Database) -> set[tuple[str, ...]]:
 def migrate_there(home: str, capacity: int) -> list[str]:
     """Bring the database of that folder up to date, in a process of its own."""
     folder = Path(home)
-    return store.migrate(store.open_database(folder / "kugetsu.db"), folder / "migrate.lock", capacity=capacity)
+    return opening.migrate(opening.open_database(folder / "kugetsu.db"), folder / "migrate.lock", capacity=capacity)
 
 
 def all_migrations() -> list[str]:
     """Their names, in order."""
-    return sorted(path.stem for path in store.MIGRATIONS.glob("0*.py"))
+    return sorted(path.stem for path in opening.MIGRATIONS.glob("0*.py"))
 
 
 def causes_of(error: BaseException | None) -> list[str]:
@@ -43,7 +43,7 @@ def causes_of(error: BaseException | None) -> list[str]:
 
 def test_a_migrated_database_is_what_the_tables_describe(db: SqliteDatabase, tmp_path: Path) -> None:
     """Else a migration is missing, or the first one, which stays as it is, was changed."""
-    described = store.open_database(tmp_path / "described.db")
+    described = opening.open_database(tmp_path / "described.db")
     with described.connection_context(), described.bind_ctx(TABLES):
         described.create_tables(TABLES, safe=False)
         assert schema_of(db) == schema_of(described)
@@ -52,7 +52,7 @@ def test_a_migrated_database_is_what_the_tables_describe(db: SqliteDatabase, tmp
 
 def test_a_second_migration_changes_nothing(tmp_path: Path) -> None:
     assert migrate_there(str(tmp_path), 3) == all_migrations()
-    db = store.open_database(tmp_path / "kugetsu.db")
+    db = opening.open_database(tmp_path / "kugetsu.db")
     with db.connection_context():
         Intake.update(capacity=5, paused=True).execute(db)
         before = schema_of(db)
@@ -67,7 +67,7 @@ def test_four_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         ran = pool.starmap(migrate_there, [(str(tmp_path), 3)] * 4)
     assert sorted(ran) == [[], [], [], all_migrations()]
-    db = store.open_database(tmp_path / "kugetsu.db")
+    db = opening.open_database(tmp_path / "kugetsu.db")
     with db.connection_context():
         assert Intake.select().count(db) == 1
 
@@ -79,7 +79,7 @@ def test_a_commit_has_reached_the_disk(db: SqliteDatabase) -> None:
 
 def test_a_transaction_takes_its_lock_when_it_begins(db: SqliteDatabase, tmp_path: Path) -> None:
     """A lock taken later, at the first write, fails at once where somebody wrote in between."""
-    other = store.open_database(tmp_path / "kugetsu.db", busy_timeout=0.01)
+    other = opening.open_database(tmp_path / "kugetsu.db", busy_timeout=0.01)
     with other.connection_context(), db.atomic(), pytest.raises(OperationalError, match="locked"), other.atomic():
         pass
 
@@ -210,7 +210,7 @@ def test_what_cannot_be_stored_is_not_taken_for_a_duplicate(db: SqliteDatabase) 
 
 
 def test_a_locked_database_says_so(db: SqliteDatabase, tmp_path: Path) -> None:
-    impatient = store.open_database(tmp_path / "kugetsu.db", busy_timeout=0.01)
+    impatient = opening.open_database(tmp_path / "kugetsu.db", busy_timeout=0.01)
     with impatient.connection_context(), db.atomic(), pytest.raises(OperationalError, match="locked"):
         store.accept_many(impatient, [Incoming(delivery(), look())])
     assert Delivery.select().count(db) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from peewee import Database, SqliteDatabase
 
-from models import ledger, store, threads
+from models import ledger, opening, store, threads
 from models.ledger import Claimed
 from models.moves import Outcome, State
 from models.store import Incoming
@@ -28,7 +28,7 @@ COMMENTS = 12
 @contextmanager
 def opened(home: str | Path) -> Iterator[SqliteDatabase]:
     """The database of a folder, for this thread."""
-    database = store.open_database(Path(home) / "kugetsu.db", busy_timeout=LIMIT)
+    database = opening.open_database(Path(home) / "kugetsu.db", busy_timeout=LIMIT)
     with database.connection_context():
         yield database
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models import store
+from models import opening
 from models.tables import Ask, Server, Thread
 from tests.unit.deliveries import Recorded, recorded, secret, signed_headers
 from tests.unit.website import Website, address, raw_request, running, settings_for
@@ -293,7 +293,7 @@ def test_two_thousand_mutated_bodies_give_no_server_error(site: Website) -> None
 def test_while_the_database_is_locked_the_answer_is_503_and_later_the_same_is_accepted(tmp_path: Path) -> None:
     text = spoken("/kugetsu make it spin", comment_id=1)
     with running(settings_for(tmp_path), busy_timeout=0.2) as site:
-        other = store.open_database(tmp_path / "kugetsu.db")
+        other = opening.open_database(tmp_path / "kugetsu.db")
         with other.connection_context(), other.atomic():
             answer = site.deliver(text)
             assert answer.headers["retry-after"] == "10"
@@ -307,7 +307,7 @@ def test_when_too_many_wait_the_answer_is_503_at_once(tmp_path: Path, monkeypatc
     monkeypatch.setattr("webhook.writer.Writer.__init__.__kwdefaults__", {"limit": 1, "patience": 30.0})
     results: list[int] = []
     with running(settings_for(tmp_path), busy_timeout=60.0) as site:
-        other = store.open_database(tmp_path / "kugetsu.db")
+        other = opening.open_database(tmp_path / "kugetsu.db")
 
         def deliver() -> None:
             with httpx.Client(base_url=site.url, timeout=60, trust_env=False) as client:

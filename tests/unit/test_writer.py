@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from peewee import SqliteDatabase
 
-from models import store
+from models import opening
 from models.intake import Ignore, Look
 from models.store import Accepted, Incoming, NewDelivery
 from models.tables import Delivery
@@ -44,7 +44,7 @@ def started(writer: Writer) -> Iterator[Writer]:
 @contextmanager
 def locked(database: SqliteDatabase) -> Iterator[None]:
     """Another connection holds the write lock."""
-    other = store.open_database(Path(str(database.database)))
+    other = opening.open_database(Path(str(database.database)))
     with other.connection_context(), other.atomic():
         yield
 

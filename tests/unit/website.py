@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 from peewee import SqliteDatabase
 
-from models import store
+from models import opening
 from models.settings import Settings, load
 from models.tables import Delivery
 from tests.unit.deliveries import secret, signed_headers
@@ -74,8 +74,8 @@ def settings_for(home: Path, **environment: str) -> Settings:
 
 def open_store(home: Path, *, busy_timeout: float = 5.0) -> SqliteDatabase:
     """A database with its schema; every thread that uses it opens a connection of its own."""
-    database = store.open_database(home / "kugetsu.db", busy_timeout=busy_timeout)
-    store.migrate(database, home / "migrate.lock", capacity=3)
+    database = opening.open_database(home / "kugetsu.db", busy_timeout=busy_timeout)
+    opening.migrate(database, home / "migrate.lock", capacity=3)
     return database
 
 
