@@ -163,7 +163,7 @@ def test_a_migration_killed_half_way_leaves_the_database_as_it_was_and_is_done_b
     assert rows_of(first_version) == before
     assert "extra" not in columns(first_version, "delivery")
     monkeypatch.setenv("HURRY", "1")
-    monkeypatch.setattr(store, "MIGRATIONS", folder)
+    monkeypatch.setattr(opening, "MIGRATIONS", folder)
     assert migrate_there(str(first_version), str(folder)) == ["9999_slow"]
     assert "extra" in columns(first_version, "delivery")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import git
-from models import disk, store
+from models import disk, opening
 from models.checkup import Level
 from models.tables import Worker
 from tests.unit.clinic import Clinic, cause_of, level_of, said_by
@@ -80,7 +80,7 @@ def test_the_database(clinic: Clinic, tmp_path: Path, content: str | None) -> No
 
 
 def test_the_database_is_of_an_older_version(clinic: Clinic) -> None:
-    clinic.monkeypatch.setattr(store, "pending", lambda _: ["0099_new"])
+    clinic.monkeypatch.setattr(opening, "pending", lambda _: ["0099_new"])
     assert "0099_new did not run yet" in cause_of(clinic.examine()).what
 
 
