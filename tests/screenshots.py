@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from jobs import opencode
+from tests.browser import newcomer
+from tests.browser.first_start import PATIENCE, Journey, llm_on_stage, people_of
+from tests.browser.newcomer import Steps, Terminal
 from tests.demo import BOT, PERSON, REPO, Stage, do_the_main_job, on_stage
+from tests.fakes.gitea import FakeGitea
 
 FOLDER = Path(__file__).parent.parent / "deploy/screenshots"
 QUALITY = 60
@@ -36,26 +40,47 @@ PICTURES = {
     "deliveries": ("/admin/deliveries", SCREEN, "light"),
     "delivery": ("/admin/deliveries/2", SCREEN, "light"),
     "repositories": ("/admin/repos", SCREEN, "light"),
+    "notices": ("/admin/notices", SCREEN, "light"),
 }
-"""Each picture's page, size and colour scheme."""
+"""Each picture's page, size and colours. Two more are made on a newcomer's way: the first start, and the doctor."""
 
 
 def main() -> int:
     """Make all pictures."""
     FOLDER.mkdir(exist_ok=True)
+    expect.set_options(timeout=PATIENCE * 1000)
+    with tempfile.TemporaryDirectory(prefix="kugetsu-screenshots-") as folder, newcomer.chromium() as browser:
+        _of_a_newcomer(browser, Path(folder))
     with tempfile.TemporaryDirectory(prefix="kugetsu-screenshots-") as folder, on_stage(Path(folder)) as up:
         do_the_main_job(up)
         _ask_for_more(up)
-        with sync_playwright() as playwright:
-            path = shutil.which("chromium") or shutil.which("google-chrome")
-            with playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser:
-                for name, (address, size, scheme) in PICTURES.items():
-                    options: Any = {"viewport": size, "color_scheme": scheme, "locale": "en-GB", "timezone_id": "UTC"}
-                    with browser.new_context(base_url=up.service, **options) as context:
-                        page = context.new_page()
-                        page.goto(address)
-                        _keep(page, FOLDER / f"{name}.webp")
+        with newcomer.chromium() as browser:
+            for name, (address, size, scheme) in PICTURES.items():
+                options: Any = {"viewport": size, "color_scheme": scheme, "locale": "en-GB", "timezone_id": "UTC"}
+                with browser.new_context(base_url=up.service, **options) as context:
+                    page = context.new_page()
+                    page.goto(address)
+                    _keep(page, FOLDER / f"{name}.webp")
     return 0
+
+
+def _of_a_newcomer(browser: Browser, folder: Path) -> None:
+    """The first-start page with all that is asked there, and what the doctor says at its end."""
+
+    def look(page: Page) -> None:
+        if page.get_by_label("In those ticked here").is_visible():
+            _keep(page, FOLDER / "first-start.webp")
+
+    with ExitStack() as stack:
+        gitea = stack.enter_context(FakeGitea(folder / "gitea"))
+        llm = stack.enter_context(llm_on_stage())
+        (home := folder / "home").mkdir()
+        terminal = Terminal(home, newcomer.SERVE, folder, PORT=str(newcomer.free_port()))
+        stack.callback(terminal.end)
+        journey = Journey(browser, terminal, Steps(), look)
+        stack.callback(journey.close)
+        journey.go(gitea, llm, people_of(gitea))
+        _keep(journey.page, FOLDER / "doctor.webp")
 
 
 def _ask_for_more(up: Stage) -> None:
