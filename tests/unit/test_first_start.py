@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobs.doctor import candidate
 from models.settings import load
 from tests.fakes.answers import answering
 from tests.fakes.gitea import FakeGitea
@@ -104,6 +105,25 @@ def test_nobody_at_an_address_is_said(start: FirstStart) -> None:
     with start.entered() as client:
         send(client, "gitea", url=f"http://127.0.0.1:{free_port()}", token="a-token")
         assert "nothing listens there" in shown(client)
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("git.example.com/", "https://git.example.com"),
+        (" localhost:3000 ", "http://localhost:3000"),
+        ("[::1]:3000", "http://[::1]:3000"),
+        ("http://git.example.com/gitea", "http://git.example.com/gitea"),
+    ],
+)
+def test_an_address_may_be_typed_without_its_scheme(typed: str, address: str) -> None:
+    assert candidate.address_of(typed) == address
+
+
+def test_where_no_tls_is_spoken_that_is_said(gitea: FakeGitea) -> None:
+    seen = candidate.look(gitea.url.replace("http:", "https:"))
+    assert "no TLS is spoken there" in seen.findings[0].what
+    assert seen.findings[0].cure == f"curl -v {gitea.url}/api/v1/version"
 
 
 def test_the_token_is_never_shown_again(start: FirstStart, gitea: FakeGitea) -> None:
