@@ -58,6 +58,7 @@ def test_the_page_is_there_and_the_status_leads_to_it(start: FirstStart) -> None
         answer = client.get(PAGE)
         assert answer.headers["content-security-policy"] == POLICY
         assert "1. Gitea or Forgejo" in answer.text
+        assert client.get(f"{PAGE}/done").headers["location"] == PAGE, "nothing is done yet"
 
 
 def test_what_is_typed_is_looked_at_and_every_missing_scope_is_named(start: FirstStart, gitea: FakeGitea) -> None:
@@ -139,6 +140,7 @@ def test_what_is_set_already_is_not_asked_for(tmp_path: Path, gitea: FakeGitea) 
     (tmp_path / "kugetsu.toml").write_text(f"# mine\nrepos = ['acme/*']\n\n[servers.gitea]\nurl = '{gitea.url}'\n")
     with first_start(tmp_path, PUBLIC_URL="http://localhost:8420") as start, start.entered() as client:
         assert 'name="url"' not in shown(client)
+        assert look(client, token="0" * 40)["token"] == "wrong"
         send(client, "gitea", token=gitea.token_for(BOT))
         text = shown(client)
         assert 'name="which"' not in text
