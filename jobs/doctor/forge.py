@@ -22,7 +22,7 @@ CLOCK_SECONDS = 60.0
 _CAUSES = (
     (
         "wrong.version.number|record.layer|EOF occurred",
-        "what answers there speaks no TLS",
+        "no TLS is spoken there",
         "curl -v PLAIN/api/v1/version",
     ),
     ("certificate", "its certificate does not hold", "update-ca-certificates, once the authority's is where it looks"),
