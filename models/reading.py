@@ -14,6 +14,8 @@ from typing import Any, Final
 
 PREFIX: Final = "KUGETSU_"
 CONFIG_VARIABLE: Final = "KUGETSU_CONFIG"
+CONFIG_FILE: Final = "kugetsu.toml"
+DEFAULT_HOME: Final = "~/.kugetsu"
 SERVER_KEYS: Final = ("url", "token", "webhook_secret", "repos", "allow_users")
 NOTICE_KEYS: Final = ("to", "webhook", "secret", "events", "repos", "servers")
 TABLE_KEYS: Final = {"servers": SERVER_KEYS, "notices": NOTICE_KEYS}
@@ -49,11 +51,23 @@ def read_environment(environ: Mapping[str, str], settings: Collection[str]) -> d
     return {name: text for name, text in texts.items() if text}
 
 
-def read_file(file: Path, settings: Collection[str], *, must_exist: bool) -> dict[str, Any]:
+def file_of(environ: Mapping[str, str]) -> Path:
+    """The settings file, whether it is there or not."""
+    if _is_named(environ):
+        return expand(environ[CONFIG_VARIABLE].strip(), environ)
+    return expand(environ.get(f"{PREFIX}HOME", "").strip() or DEFAULT_HOME, environ) / CONFIG_FILE
+
+
+def _is_named(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(CONFIG_VARIABLE, "").strip())
+
+
+def read_file(environ: Mapping[str, str], settings: Collection[str]) -> dict[str, Any]:
+    file = file_of(environ)
     try:
         read = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if not must_exist:
+        if not _is_named(environ):
             return {}
         raise SettingsError(f"{CONFIG_VARIABLE} (environment) names {file}, which is not there") from None
     except OSError as error:

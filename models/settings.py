@@ -24,11 +24,12 @@ from models import side_by_side, values
 from models.notices import Notice
 from models.patterns import repo_allowed
 from models.reading import (
-    CONFIG_VARIABLE,
+    DEFAULT_HOME,
     PREFIX,
     TABLE_KEYS,
     SettingsError,
     expand,
+    file_of,
     read_environment,
     read_file,
     shortened,
@@ -41,15 +42,12 @@ __all__ = [
     "Settings",
     "SettingsError",
     "allowed_by_name",
-    "file_of",
     "given",
     "load",
     "repo_allowed",
     "usable",
 ]
 
-CONFIG_FILE: Final = "kugetsu.toml"
-DEFAULT_HOME: Final = "~/.kugetsu"
 TABLE_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 _URL = "an address like https://gitea.example.com, with no login, query or fragment in it"
@@ -229,8 +227,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     Raises SettingsError.
     """
     from_environment = read_environment(environ, _plain_settings())
-    file = file_of(environ)
-    from_file = read_file(file, _plain_settings(), must_exist=_is_named(environ))
+    from_file = read_file(environ, _plain_settings())
     read: dict[str, Any] = {"home": DEFAULT_HOME, **from_file, **from_environment}
     for setting in ("home", "temp_dir"):
         if isinstance(read.get(setting), str):
@@ -240,7 +237,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         place = _setting_of(error)
         in_file = place[0] in from_file and place[0] not in from_environment
-        message = _complaint(place, str(file) if in_file else "environment", error)
+        message = _complaint(place, str(file_of(environ)) if in_file else "environment", error)
     else:
         side_by_side.check(settings)
         return settings
@@ -252,22 +249,10 @@ def usable(servers: Mapping[str, Server]) -> dict[str, Server]:
     return {name: server for name, server in servers.items() if server.url and server.token}
 
 
-def file_of(environ: Mapping[str, str]) -> Path:
-    """The settings file, whether it is there or not."""
-    if _is_named(environ):
-        return expand(environ[CONFIG_VARIABLE].strip(), environ)
-    return expand(environ.get(f"{PREFIX}HOME", "").strip() or DEFAULT_HOME, environ) / CONFIG_FILE
-
-
 def given(environ: Mapping[str, str]) -> frozenset[str]:
     """The plain settings that the environment or the file has, by their names in the file. Raises SettingsError."""
     names = _plain_settings()
-    from_file = read_file(file_of(environ), names, must_exist=_is_named(environ))
-    return frozenset(read_environment(environ, names)) | frozenset(from_file)
-
-
-def _is_named(environ: Mapping[str, str]) -> bool:
-    return bool(environ.get(CONFIG_VARIABLE, "").strip())
+    return frozenset(read_environment(environ, names)) | frozenset(read_file(environ, names))
 
 
 def allowed_by_name(patterns: Sequence[str]) -> list[str]:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from models.reading import CONFIG_VARIABLE, SettingsError
-from models.settings import file_of, load
+from models.reading import CONFIG_VARIABLE, SettingsError, file_of
+from models.settings import load
 
 Value = str | Sequence[str]
 

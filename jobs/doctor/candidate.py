@@ -53,12 +53,14 @@ class Seen:
 
 
 def address_of(text: str) -> str:
-    """The address that somebody has typed, as the settings take it: without a scheme it is one of https. Raises
-    ValueError.
+    """The address that somebody has typed, as the settings take it. One without a scheme is of https, on this machine
+    of http. Raises ValueError.
     """
     text = text.strip()
+    if "://" not in text:
+        text = f"http://{text}" if is_loopback(urlsplit(f"//{text}").hostname or "") else f"https://{text}"
     try:
-        return _ADDRESS.validate_python(text if "://" in text else f"https://{text}")
+        return _ADDRESS.validate_python(text)
     except ValidationError as error:
         raise ValueError("no address of a web page") from error
 

@@ -20,6 +20,11 @@ CLOCK_SECONDS = 60.0
 """Two clocks may differ by so much."""
 
 _CAUSES = (
+    (
+        "wrong.version.number|record.layer|EOF occurred",
+        "no TLS is spoken there",
+        "curl -v PLAIN/api/v1/version",
+    ),
     ("certificate", "its certificate does not hold", "update-ca-certificates, once the authority's is where it looks"),
     ("name or service|nodename|resol|getaddrinfo|no address", "its name cannot be resolved", "getent hosts HOST"),
     ("refused", "nothing listens there", "curl -v URL"),
@@ -80,12 +85,17 @@ def _unreachable(server: Server, error: GiteaError) -> Finding:
     for pattern, words, command in _CAUSES:
         if re.search(pattern, said, re.IGNORECASE):
             what = f"{server.url} cannot be used: {words} ({said})"
-            cure = command.replace("URL", server.url).replace("HOST", urlsplit(server.url).hostname or "")
-            return wrong("gitea", what, where=server.name, why=why, cure=cure)
+            return wrong("gitea", what, where=server.name, why=why, cure=_filled_in(command, server.url))
     if isinstance(error, GiteaMissing):
         said = "what answers there is no Gitea"
     cure = f"curl -v {server.url}/api/v1/version; the setting is {where_set(server.name, 'url')}"
     return wrong("gitea", f"{server.url} cannot be used: {said}", where=server.name, why=why, cure=cure)
+
+
+def _filled_in(command: str, url: str) -> str:
+    """PLAIN is the same address without TLS."""
+    host, plain = urlsplit(url).hostname or "", url.replace("https:", "http:", 1)
+    return command.replace("PLAIN", plain).replace("URL", url).replace("HOST", host)
 
 
 def _version(server: Server, version: str) -> Finding:

@@ -10,6 +10,7 @@ import pytest
 
 from jobs import sandbox
 from models.tables import Intake
+from tests.unit.first_start import PAGE, first_start
 from tests.unit.runs import World
 from tests.unit.website import Website, address, running, settings_for
 from webhook import peers
@@ -89,3 +90,17 @@ def test_a_connection_of_our_own_is_known_and_a_foreign_one_is_not(site: Website
         assert client.get(f"{site.url}/admin/status").status_code == 200
     assert peers.may_be_an_agent(("127.0.0.1", 1), ("127.0.0.1", 2))
     assert json.loads(httpx.get(f"{site.url}/healthz", trust_env=False).text) == {"alive": True}
+
+
+def test_an_agent_does_not_set_the_service_up_even_with_the_code(agent: World, tmp_path: Path) -> None:
+    home = tmp_path / "first"
+    home.mkdir()
+    with first_start(home) as start:
+        body = f"code={start.code}"
+        said = (
+            f"POST {PAGE}/code HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        )
+        assert " 403 " in call(agent, start.site, said.encode()).partition("\n")[0]
+        with start.entered() as client:
+            assert client.get(PAGE).status_code == 200, "the code is still good for who sits here"

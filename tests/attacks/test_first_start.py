@@ -8,12 +8,14 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from jobs import gitea_http
 from tests.fakes.answers import Reply, Server, answering
 from tests.fakes.gitea import FakeGitea
 from tests.unit.first_start import PAGE, FirstStart, csrf_of, first_start, look, send, shown
 from webhook.access import Denied
 from webhook.attempts import MOST, Attempts
 from webhook.seals import Seals
+from webhook.setup import entrance
 from webhook.setup.entrance import Entrance, Pass
 
 BOT = "kugetsu"
@@ -119,6 +121,11 @@ def test_from_elsewhere_even_the_right_code_is_refused(inside: Inside, headers: 
     assert (answer.status_code, "on the machine itself" in answer.text) == (403, True)
 
 
+def test_without_the_look_at_where_it_comes_from_it_is_let_in(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrance, "why_not_from_here", lambda _: "")
+    assert inside[1].get(PAGE, headers={"Host": "rebound.example.com"}).status_code == 200
+
+
 @pytest.mark.parametrize("client", ["192.0.2.7", "10.0.0.1", "2001:db8::1", ""])
 def test_another_machine_is_refused(inside: Inside, client: str) -> None:
     ends = {"client": (client, 50000), "server": ("127.0.0.1", 8420)}
@@ -205,6 +212,23 @@ def test_the_token_is_not_sent_on_to_where_a_redirect_leads(
         sent = [given for _, asked, given, _ in here.seen if asked == path]
     assert sent == ["" if path.endswith("version") else "token a-token-of-mine"]
     assert elsewhere.seen == []
+
+
+def test_a_client_that_follows_every_redirect_sends_it_on(
+    inside: Inside, elsewhere: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gitea_http, "_origin", lambda _: None)
+    monkeypatch.setattr("httpx._client._same_origin", lambda *_: True)
+
+    def answer(_method: str, asked: str) -> Reply:
+        if asked == "/api/v1/user":
+            return Reply(307, b"", {"Location": f"{elsewhere.url}{asked}", "Content-Length": "0"})
+        return Reply(200, b'{"version": "1.26.3"}')
+
+    with answering() as here:
+        here.answering = answer
+        send(inside[1], "gitea", url=here.url, token="a-token-of-mine")
+    assert [(path, given) for _, path, given, _ in elsewhere.seen] == [("/api/v1/user", "token a-token-of-mine")]
 
 
 def test_no_secret_is_in_an_address_or_in_the_log(

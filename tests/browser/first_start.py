@@ -83,7 +83,7 @@ class Journey:
     def _name_gitea(self, url: str, token: str) -> None:
         """What is typed is looked at by itself; the button takes it."""
         self.page.get_by_label("Address").fill(url)
-        self.page.get_by_label("Token of the bot").fill("no-good-token")
+        self.page.get_by_label("Token of the bot").fill("0" * 40)
         expect(self.page.locator("#looked")).to_contain_text("the token is not good")
         self._look(self.page)
         self.page.get_by_label("Token of the bot").fill(token)

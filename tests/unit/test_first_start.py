@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobs.doctor import candidate
 from models.settings import load
 from tests.fakes.answers import answering
 from tests.fakes.gitea import FakeGitea
@@ -57,6 +58,7 @@ def test_the_page_is_there_and_the_status_leads_to_it(start: FirstStart) -> None
         answer = client.get(PAGE)
         assert answer.headers["content-security-policy"] == POLICY
         assert "1. Gitea or Forgejo" in answer.text
+        assert client.get(f"{PAGE}/done").headers["location"] == PAGE, "nothing is done yet"
 
 
 def test_what_is_typed_is_looked_at_and_every_missing_scope_is_named(start: FirstStart, gitea: FakeGitea) -> None:
@@ -106,6 +108,25 @@ def test_nobody_at_an_address_is_said(start: FirstStart) -> None:
         assert "nothing listens there" in shown(client)
 
 
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("git.example.com/", "https://git.example.com"),
+        (" localhost:3000 ", "http://localhost:3000"),
+        ("[::1]:3000", "http://[::1]:3000"),
+        ("http://git.example.com/gitea", "http://git.example.com/gitea"),
+    ],
+)
+def test_an_address_may_be_typed_without_its_scheme(typed: str, address: str) -> None:
+    assert candidate.address_of(typed) == address
+
+
+def test_where_no_tls_is_spoken_that_is_said(gitea: FakeGitea) -> None:
+    seen = candidate.look(gitea.url.replace("http:", "https:"))
+    assert "no TLS is spoken there" in seen.findings[0].what
+    assert seen.findings[0].cure == f"curl -v {gitea.url}/api/v1/version"
+
+
 def test_the_token_is_never_shown_again(start: FirstStart, gitea: FakeGitea) -> None:
     lacking = gitea.token_for(BOT, ["read:user"])
     good = gitea.token_for(BOT)
@@ -119,6 +140,7 @@ def test_what_is_set_already_is_not_asked_for(tmp_path: Path, gitea: FakeGitea) 
     (tmp_path / "kugetsu.toml").write_text(f"# mine\nrepos = ['acme/*']\n\n[servers.gitea]\nurl = '{gitea.url}'\n")
     with first_start(tmp_path, PUBLIC_URL="http://localhost:8420") as start, start.entered() as client:
         assert 'name="url"' not in shown(client)
+        assert look(client, token="0" * 40)["token"] == "wrong"
         send(client, "gitea", token=gitea.token_for(BOT))
         text = shown(client)
         assert 'name="which"' not in text

@@ -166,11 +166,14 @@ ROWS = {
         "test_without_a_limit_guessing_goes_on",
         "test_from_elsewhere_even_the_right_code_is_refused",
         "test_another_machine_is_refused",
+        "test_without_the_look_at_where_it_comes_from_it_is_let_in",
+        "test_an_agent_does_not_set_the_service_up_even_with_the_code",
     ],
     "a page of another site": ["test_a_page_of_another_site_steers_nothing", "test_without_that_defence_it_does"],
     "an address that leads elsewhere": [
         "test_what_is_no_address_is_asked_nothing",
         "test_the_token_is_not_sent_on_to_where_a_redirect_leads",
+        "test_a_client_that_follows_every_redirect_sends_it_on",
     ],
     "a link in the place of `kugetsu.toml`": [
         "test_a_link_in_the_place_of_the_file_gets_nothing",

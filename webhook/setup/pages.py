@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import msgspec
 from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.doctor import candidate
@@ -102,7 +102,7 @@ class SetUp:
             Route(f"{PATH}/other", door.post(Nothing, self._other), methods=["POST"]),
             Route(f"{PATH}/model", door.post(ChosenModel, self._model), methods=["POST"]),
             Route(f"{PATH}/finish", door.post(dict[str, str], self._finish), methods=["POST"]),
-            Route(f"{PATH}/done", Starting(frame).page),
+            Route(f"{PATH}/done", Starting(frame, self._pass).page),
         ]
 
     def _begun(self) -> None:
@@ -127,7 +127,7 @@ class SetUp:
     def _look(self, visit: Visit, said: Typed) -> Done:
         """What there is to say of what is typed so far; nothing is kept of it."""
         del visit
-        seen = candidate.look(said.url, said.token)
+        seen = candidate.look(self._fixed.server.url or said.url, said.token)
         return Done({"url": seen.url, "findings": msgspec.to_builtins(seen.findings)}, "Looked.")
 
     def _gitea(self, visit: Visit, said: Typed) -> Done:
@@ -154,6 +154,8 @@ class SetUp:
         seen = self._draft.seen
         if seen is None or not seen.well:
             raise Problem(409, "Gitea's address and the token come first")
+        # First, since nothing may fail any more once the settings are there.
+        number = sessions.begin(visit.database, ADMIN, sees_all=True, repos=(), now=visit.now)
         try:
             chosen = settings_of(said, seen.url, self._draft.token, self._fixed)
             file = self._write(chosen)
@@ -162,7 +164,6 @@ class SetUp:
         self._pass.closed = True
         log.info("%s was written: %s", file, ", ".join(chosen))
         answer = visit.page("setup_written.html", file=file, written=chosen, token=chosen.get("admin_token"))
-        number = sessions.begin(visit.database, ADMIN, sees_all=True, repos=(), now=visit.now)
         settings = configured.load(self._wiring.environ)
         keep_session(answer, settings, Seals(key_of(settings.home)), number)
         answer.background = BackgroundTask(self._end)
@@ -185,11 +186,14 @@ class SetUp:
 class Starting:
     """What is shown while this process ends and the next one comes up, at the address that the next one has."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, granted: Pass) -> None:
         self._frame = frame
+        self._pass = granted
 
     async def page(self, request: Request) -> Response:
         """GET /admin/setup/done, for anybody: it says nothing."""
         del request
+        if not self._pass.closed:
+            return RedirectResponse(PATH, 303, headers=HEADERS)
         text = self._frame.text("setup_starting.html", viewer=None, menu=[], here="", said="")
         return Response(text, headers={**HEADERS, "Connection": "close"}, media_type="text/html")

@@ -2,6 +2,7 @@
 "use strict";
 
 const PAUSE_MS = 500; // after a letter, before anything is asked
+const WHOLE_TOKEN = 40; // letters; Gitea need not be asked about half of one
 
 const form = document.querySelector("form[data-look]");
 
@@ -31,7 +32,8 @@ class Looking {
     // While the address is being typed it may be anybody's: the token goes along once it stands.
     this.url?.addEventListener("input", () => this.soon(false));
     this.url?.addEventListener("change", () => this.soon(true));
-    this.token?.addEventListener("input", () => this.soon(true));
+    this.token?.addEventListener("input", () => { if (this.token.value.trim().length >= WHOLE_TOKEN) this.soon(true); });
+    this.token?.addEventListener("change", () => this.soon(true));
   }
 
   soon(withToken) {
