@@ -6,6 +6,7 @@ real opencode; only Gitea and the LLM are the doubles. It lists the steps with t
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import newcomer
 from tests.browser.newcomer import Steps, Terminal
@@ -81,9 +82,15 @@ class Journey:
         self._steps.done("the code is typed")
 
     def _name_gitea(self, url: str, token: str) -> None:
-        """What is typed is looked at by itself; the button takes it."""
+        """What is typed is looked at by itself, also where the script comes later; the button takes it."""
+        held: list[Route] = []
+        script = re.compile(r"/setup\.js")
+        self.page.route(script, lambda route: held.append(route))  # noqa: PLW0108 - it wants a function of Python's
+        self.page.reload(wait_until="commit")
         self.page.get_by_label("Address").fill(url)
         self.page.get_by_label("Token of the bot").fill("0" * 40)
+        held[0].continue_()
+        self.page.unroute(script)
         expect(self.page.locator("#looked")).to_contain_text("the token is not good")
         self._look(self.page)
         self.page.get_by_label("Token of the bot").fill(token)

@@ -2,6 +2,7 @@
 "use strict";
 
 const PAUSE_MS = 500; // after a letter, before anything is asked
+const AGAIN_MS = 2000; // after an answer that did not come
 const WHOLE_TOKEN = 40; // letters; Gitea need not be asked about half of one
 
 const form = document.querySelector("form[data-look]");
@@ -34,11 +35,14 @@ class Looking {
     this.url?.addEventListener("change", () => this.soon(true));
     this.token?.addEventListener("input", () => { if (this.token.value.trim().length >= WHOLE_TOKEN) this.soon(true); });
     this.token?.addEventListener("change", () => this.soon(true));
+    if (this.url?.value || this.token?.value) this.soon(true); // typed before this was here, or kept by the browser
   }
 
-  soon(withToken) {
+  soon(withToken, pause = PAUSE_MS) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.look(withToken).catch(() => {}), PAUSE_MS);
+    this.timer = setTimeout(() => this.look(withToken).catch((error) => {
+      if (error.name !== "AbortError") this.soon(withToken, AGAIN_MS);
+    }), pause);
   }
 
   async look(withToken) {
@@ -54,6 +58,7 @@ class Looking {
       signal: this.asked.signal,
     });
     if (answer.ok) this.show(await answer.json());
+    else if (answer.status >= 500) throw new Error(`answered ${answer.status}`);
   }
 
   show(seen) {
