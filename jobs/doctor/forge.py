@@ -21,7 +21,7 @@ CLOCK_SECONDS = 60.0
 
 _CAUSES = (
     (
-        "wrong.version.number|record.layer|EOF occurred",
+        r"wrong.version.number|record.layer|\bEOF\b",
         "no TLS is spoken there",
         "curl -v PLAIN/api/v1/version",
     ),
@@ -82,8 +82,10 @@ def connection(gitea: Gitea, server: Server, clock: Callable[[], float]) -> list
 def _unreachable(server: Server, error: GiteaError) -> Finding:
     why = "nothing can be read or answered there"
     said = error.reason if isinstance(error, GiteaDown) else str(error)
+    is_reset = server.url.startswith("https:") and "reset by peer" in said
+    seen = "EOF" if is_reset else said  # some close the connection at the first words of TLS, some reset it
     for pattern, words, command in _CAUSES:
-        if re.search(pattern, said, re.IGNORECASE):
+        if re.search(pattern, seen, re.IGNORECASE):
             what = f"{server.url} cannot be used: {words} ({said})"
             return wrong("gitea", what, where=server.name, why=why, cure=_filled_in(command, server.url))
     if isinstance(error, GiteaMissing):

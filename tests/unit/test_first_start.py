@@ -1,6 +1,9 @@
 """The pages of the first start: what they look at, what they write, and when they close."""
 
 import os
+import socket
+import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,10 +124,28 @@ def test_an_address_may_be_typed_without_its_scheme(typed: str, address: str) ->
     assert candidate.address_of(typed) == address
 
 
-def test_where_no_tls_is_spoken_that_is_said(gitea: FakeGitea) -> None:
-    seen = candidate.look(gitea.url.replace("http:", "https:"))
-    assert "no TLS is spoken there" in seen.findings[0].what
-    assert seen.findings[0].cure == f"curl -v {gitea.url}/api/v1/version"
+@pytest.mark.parametrize("end", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", None], ids=["answers", "closes", "resets"])
+def test_where_no_tls_is_spoken_that_is_said(end: bytes | None) -> None:
+    """Servers differ in what they do with the first words of TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answering = threading.Thread(target=_answer_in_plain, args=(server, end))
+        answering.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        found = candidate.look(f"https://{address}").findings[0]
+        answering.join()
+    assert "no TLS is spoken there" in found.what
+    assert found.cure == f"curl -v http://{address}/api/v1/version"
+
+
+def _answer_in_plain(server: socket.socket, end: bytes | None) -> None:
+    """One connection: these bytes and its end, or, without any, a reset."""
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        if end is None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            connection.sendall(end)
 
 
 def test_the_token_is_never_shown_again(start: FirstStart, gitea: FakeGitea) -> None:
