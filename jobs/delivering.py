@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 
 def post_review(wiring: Wiring, forge: Forge, thread: Thread, job: Job) -> Job:
-    """Post the job's review, unless it is there. One that Gitea does not take (the pull request is closed) stays
-    without an address, and is told in the closing comment instead.
+    """Post the job's review, unless it is there. One that Gitea does not take stays without an address,
+    and is told in the closing comment instead.
     """
     repo, mark = thread.repo.name, sentences.marker(job.id, recipe_sentences.REVIEW)
     posted = forge.gitea.find_review(repo, thread.issue, mark, forge.bot.id)

@@ -308,10 +308,11 @@ def _failure(answer: Answer) -> GiteaError:
 
 
 def _message(body: bytes) -> str | None:
-    """Gitea's own words for an error; "" when the body is empty, None when it is not Gitea's JSON."""
+    """Gitea's own words for an error; "" when the body is empty or null, None when it is not Gitea's JSON."""
     if not body.strip():
         return ""
     try:
-        return msgspec.json.decode(body, type=ApiError).message
+        said = msgspec.json.decode(body, type=ApiError | None)
+        return said.message if said else ""
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

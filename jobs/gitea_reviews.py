@@ -55,8 +55,8 @@ class GiteaReviews(GiteaIssues):
         return None
 
     def add_review(self, repo: str, n: int, draft: ReviewDraft) -> Review:
-        """A new review, all its remarks at once; it does not look whether there is one. GiteaRejected (422) where the
-        pull request is closed.
+        """A new review, all its remarks at once; it does not look whether there is one. GiteaRejected where the
+        server does not take it as it is.
         """
         fields: dict[str, Any] = {"event": "COMMENT", "body": draft.body, "commit_id": draft.commit}
         fields["comments"] = [

@@ -89,6 +89,7 @@ def test_a_redirect_in_a_circle_ends(server: Server, client: Gitea) -> None:
     [
         (404, b'{"message":"not found","url":"x","errors":null}', GiteaMissing),
         (404, b"", GiteaMissing),
+        (404, b"null", GiteaMissing),
         (404, PAGE, GiteaDown),
         (404, b"404 page not found\n", GiteaDown),
         (403, b"", GiteaRefused),

@@ -9,6 +9,9 @@ from tests.fakes.gitea.api_issues import C, I, find_entry, issue_or_500, within
 from tests.fakes.gitea.api_repos import R
 from tests.fakes.gitea.state import Entry, Issue, User
 
+NO_SUCH_COMMENT = Answer(404, b"null")
+"""Where files of a comment are asked for. Elsewhere the body says what is missing."""
+
 
 def list_comments(call: Call) -> Answer:
     """All of them, oldest first, never in pages; 500 and not 404 when there is no such issue."""
@@ -94,7 +97,8 @@ def attach_issue(call: Call) -> Answer:
 
 
 def attach_comment(call: Call) -> Answer:
-    return _attach(call, find_entry(call)[1])
+    entry = _comment(call)
+    return NO_SUCH_COMMENT if entry is None else _attach(call, entry)
 
 
 def _assets(call: Call, on: Issue | Entry) -> Answer:
@@ -106,7 +110,15 @@ def issue_assets(call: Call) -> Answer:
 
 
 def comment_assets(call: Call) -> Answer:
-    return _assets(call, find_entry(call)[1])
+    entry = _comment(call)
+    return NO_SUCH_COMMENT if entry is None else _assets(call, entry)
+
+
+def _comment(call: Call) -> Entry | None:
+    try:
+        return find_entry(call)[1]
+    except ApiError:
+        return None
 
 
 def one_asset(call: Call) -> Answer:

@@ -31,7 +31,9 @@ def get_review(call: Call) -> Answer:
 
 
 def create_review(call: Call) -> Answer:
-    """Answers 200; 422 when there is nothing in it, or a judgement on one's own or a closed pull request."""
+    """Answers 200; 422 when there is nothing in it, or a judgement on one's own or a closed pull request.
+    A mere comment is taken there, too.
+    """
     user, issue = call.writing(), call.pull
     state = EVENTS.get(call.get("event", str, ""))
     if state is None:
@@ -46,10 +48,12 @@ def create_review(call: Call) -> Answer:
 
 
 def _check(call: Call, state: str, user: User) -> None:
-    if state in {"APPROVED", "REQUEST_CHANGES"} and call.pull.user is user:
+    if state not in {"APPROVED", "REQUEST_CHANGES"}:
+        return
+    if call.pull.user is user:
         raise ApiError(422, f"{'approve' if state == 'APPROVED' else 'reject'} your own pull is not allowed")
     if call.pull.state == "closed":
-        raise ApiError(422, "pull request is closed")
+        raise ApiError(422, "can't submit review for a closed or merged PR")
 
 
 def _remark(item: Mapping[str, Any]) -> pulls.Remark:
