@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes.git_remote import GitRemote
+from tests.fakes.gitea import FakeGitea
 from tests.fakes.workspaces import FILES, REPO, Thread
+from tests.forge_protocol import AnyGitea
+from tests.real.gitea import RealGitea
 from tests.real.server import GiteaServer
 
 GITEA_BIN = os.environ.get("GITEA_BIN", "")
@@ -27,6 +31,14 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServe
     """A real Gitea, started by the first test that asks for it: one for each process that runs tests."""
     with GiteaServer(Path(GITEA_BIN), tmp_path_factory.mktemp("real") / "gitea") as server:
         yield server
+
+
+@contextmanager
+def fake_or_real(request: pytest.FixtureRequest, folder: Path) -> Iterator[AnyGitea]:
+    """The Gitea that a parameter out of `with_real(["fake"], …)` names; the fake keeps what it has in `folder`."""
+    made = RealGitea(request.getfixturevalue("real_server")) if request.param == "real" else FakeGitea(folder)
+    with made as gitea:
+        yield gitea
 
 
 @pytest.fixture

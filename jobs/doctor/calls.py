@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from jobs.doctor.examine import Examination
 from jobs.rounds import Rounds
@@ -21,10 +21,13 @@ class Calls:
 
     def __init__(self, wiring: Wiring, environ: Mapping[str, str]) -> None:
         self._wiring = wiring
-        self._examine: Callable[[str], Checkup] = lambda repo: Examination(wiring.settings, environ, repo).run()
+        self._environ = environ
         self._rounds = Rounds(wiring, "doctor", self._look, seconds=LOOK_SECONDS)
-        self.start = self._rounds.start
         self._taken: int | None = None
+
+    def start(self) -> None:
+        """Begin to listen for them."""
+        self._rounds.start()
 
     def join(self, seconds: float) -> None:
         """Wait for its end, once `stopping` is set; what is not finished by then is for the next worker."""
@@ -44,7 +47,7 @@ class Calls:
 
     def _found(self, repo: str) -> Checkup:
         try:
-            return self._examine(repo)
+            return Examination(self._wiring.settings, self._environ, repo).run()
         except Exception as error:
             log.exception("the doctor stumbled")
             words = self._wiring.redactor.clean(f"{type(error).__name__}: {error}")

@@ -11,21 +11,17 @@ from starlette.requests import Request
 from jobs import gitea_http
 from tests.fakes.answers import Reply, Server, answering
 from tests.fakes.gitea import FakeGitea
-from tests.unit.first_start import PAGE, FirstStart, csrf_of, first_start, look, send, shown
+from tests.unit.first_start import BOT, PAGE, FirstStart, csrf_of, first_start, gitea_with_bot, look, send, shown
 from webhook.access import Denied
 from webhook.attempts import MOST, Attempts
 from webhook.seals import Seals
 from webhook.setup import entrance
 from webhook.setup.entrance import Entrance, Pass
 
-BOT = "kugetsu"
-
 
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGitea]:
-    with FakeGitea(tmp_path_factory.mktemp("gitea")) as made:
-        made.user(BOT)
-        made.repo("acme/widgets", files={}, collaborators={BOT: "admin"})
+    with gitea_with_bot(tmp_path_factory.mktemp("gitea")) as made:
         yield made
 
 

@@ -12,11 +12,9 @@ from tests.browser import newcomer
 from tests.browser.first_start import KEY, PATIENCE, Journey, llm_on_stage, people_of
 from tests.browser.newcomer import Steps, Terminal, free_port
 from tests.browser.test_pages_in_a_browser import LOOKS, complaints
-from tests.conftest import with_real
+from tests.conftest import fake_or_real, with_real
 from tests.fakes import stub
-from tests.fakes.gitea import FakeGitea
 from tests.forge_protocol import AnyGitea
-from tests.real.gitea import RealGitea
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +38,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 @pytest.fixture(params=with_real(["fake"], ()))
 def gitea(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyGitea]:
-    if request.param == "real":
-        with RealGitea(request.getfixturevalue("real_server")) as real:
-            yield real
-    else:
-        with FakeGitea(tmp_path / "gitea") as made:
-            yield made
+    with fake_or_real(request, tmp_path / "gitea") as made:
+        yield made
 
 
 def test_from_nothing_to_a_pull_request(

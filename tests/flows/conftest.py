@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobs import desk, servers, settling
-from tests.conftest import with_real
+from tests.conftest import fake_or_real, with_real
 from tests.fakes.gitea import FakeGitea
 from tests.forge_protocol import AnyGitea
-from tests.real.gitea import RealGitea
 from tests.world import World
 
 MakeWorld = Callable[..., World]
@@ -23,12 +22,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def gitea(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyGitea]:
-    if request.param == "real":
-        with RealGitea(request.getfixturevalue("real_server")) as real:
-            yield real
-    else:
-        with FakeGitea(tmp_path / "gitea") as made:
-            yield made
+    with fake_or_real(request, tmp_path / "gitea") as made:
+        yield made
 
 
 @pytest.fixture

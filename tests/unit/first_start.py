@@ -12,12 +12,14 @@ from typing import Any
 import httpx
 
 from models.settings import load
+from tests.fakes.gitea import FakeGitea
 from tests.unit.test_pages import BROWSER
 from tests.unit.website import Website, running
 from webhook.setup.pages import SetUp
 from webhook.wiring import Wiring
 
 PAGE = "/admin/setup"
+BOT = "kugetsu"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Everything here is plain HTTP; certificates need not be read for each browser."""
 
@@ -53,6 +55,15 @@ class FirstStart:
         with self.browser() as client:
             assert client.post(f"{PAGE}/code", data={"code": self.code}).headers["location"] == PAGE
             yield client
+
+
+@contextmanager
+def gitea_with_bot(folder: Path) -> Iterator[FakeGitea]:
+    """A Gitea on which the bot administers one repository, `acme/widgets`."""
+    with FakeGitea(folder) as made:
+        made.user(BOT)
+        made.repo("acme/widgets", files={}, collaborators={BOT: "admin"})
+        yield made
 
 
 @contextmanager

@@ -11,20 +11,18 @@ import pytest
 from models.settings import load
 from tests.fakes import stub
 from tests.fakes.gitea import FakeGitea
-from tests.unit.first_start import FirstStart, first_start, send, shown
+from tests.unit.first_start import BOT, FirstStart, first_start, gitea_with_bot, send, shown
 from tests.unit.runs import wait_until
 from webhook.setup.choices import NotChosen
 from webhook.setup.model import ChosenModel
 
-BOT, KEY = "kugetsu", "sk-0123456789abcdef"
+KEY = "sk-0123456789abcdef"
 ALL = {"which": "all", "public_url": "http://127.0.0.1:8420"}
 
 
 @pytest.fixture(scope="module")
 def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGitea]:
-    with FakeGitea(tmp_path_factory.mktemp("gitea")) as made:
-        made.user(BOT)
-        made.repo("acme/widgets", files={}, collaborators={BOT: "admin"})
+    with gitea_with_bot(tmp_path_factory.mktemp("gitea")) as made:
         yield made
 
 

@@ -15,7 +15,7 @@ from models.settings import load
 from tests.fakes.answers import answering
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.gitea.places import BOT_SCOPES
-from tests.unit.first_start import PAGE, FirstStart, first_start, look, send, shown
+from tests.unit.first_start import BOT, PAGE, FirstStart, first_start, gitea_with_bot, look, send, shown
 from tests.unit.hook_stage import free_port
 from tests.unit.runs import wait_until
 from tests.unit.test_pages import BROWSER
@@ -23,14 +23,10 @@ from tests.unit.website import running, settings_for
 from webhook.pages.frame import POLICY
 from webhook.setup.invitation import Invitation, new_code, page_at, plain
 
-BOT = "kugetsu"
-
 
 @pytest.fixture(scope="module")
 def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGitea]:
-    with FakeGitea(tmp_path_factory.mktemp("gitea")) as made:
-        made.user(BOT)
-        made.repo("acme/widgets", files={}, collaborators={BOT: "admin"})
+    with gitea_with_bot(tmp_path_factory.mktemp("gitea")) as made:
         made.repo("acme/gadgets", files={}, collaborators={BOT: "write"})
         yield made
         assert made.unexpected == []
