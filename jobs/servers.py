@@ -156,6 +156,11 @@ class Forges:
                 watching.wake(self._db, forge.name)
             forge.check_at, forge.failures = now + CHECK_SECONDS, 0
 
+    def check_all(self) -> None:
+        """Have each server be checked at once: nobody knows when that was done last."""
+        for forge in self._forges.values():
+            forge.check_at = 0.0
+
     def close(self) -> None:
         """Close all connections."""
         for forge in self._forges.values():

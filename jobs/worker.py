@@ -33,7 +33,7 @@ from jobs.runner import Runner
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace
-from models import budgets, ledger, limits, opening, threads, trouble
+from models import budgets, clock, ledger, limits, opening, threads, trouble
 from models.moves import Outcome, State
 from models.settings import Settings
 from models.tables import Job, Worker
@@ -102,6 +102,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Take up what others left, then answer the bells."""
+        self._watch_clock()
         self._appear()
         self._watch_room()
         self._sweep()
@@ -203,7 +204,14 @@ class WorkerProcess:
         if before and not words:
             log.warning("work goes on: the storage can be used again")
 
+    def _watch_clock(self) -> None:
+        back = clock.went_back(self._db, self._presence.host, now=self._wiring.clock())
+        if back:
+            log.warning("this machine's clock was set back by %.0f s; what was put off comes sooner by as much", back)
+            self._wiring.forges.check_all()
+
     def _beat(self) -> None:
+        self._watch_clock()
         Worker.update(seen_at=self._wiring.clock()).where(Worker.name == self._presence.name).execute(self._db)
         self._doors.look(self._db)
         self._note_trouble("")

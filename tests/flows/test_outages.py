@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from peewee import Database
 
 from models import ledger
 from models.moves import State
+from models.side_tables import Bookmark
+from models.tables import Thread
 from tests.fakes.gitea import FakeGitea, Fault
 from tests.fakes.gitea.record import Exchange
 from tests.flows.conftest import MakeWorld
@@ -168,6 +171,20 @@ def test_a_token_that_is_no_good_is_named_and_nothing_fails(make_world: MakeWorl
     assert "(401)" in status["gitea"]["gitea"]["problem"]
     token.scopes = good
     fake.forge.state.tokens[world.token] = token
+    world.wait_for_result(issue)
+    told_once(world, [issue])
+
+
+def test_a_machine_whose_clock_was_set_back_holds_nothing_up(world: World) -> None:
+    issue = world.issue("Crash", "stub: write app.py fixed")
+    world.halves.stop_worker()
+    world.label(issue, "kugetsu/code")
+    world.wait_for(lambda: len(world.deliveries()) > 1, "the label to be told of")
+    later = time.time() + 7200.0
+    with world.database() as database:
+        Bookmark.update(at=int(later)).where(Bookmark.name.startswith("clock of ")).execute(database)
+        Thread.update(desk_not_before=later).execute(database)
+    world.halves.start_worker()
     world.wait_for_result(issue)
     told_once(world, [issue])
 
