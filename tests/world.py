@@ -386,7 +386,7 @@ class World:
         """No thread and no process is left over beside these, which were there before."""
 
         def strays() -> list[str]:
-            left = set(processes.descendants(os.getpid())) - children
+            left = set(processes.descendants(os.getpid())) - children - {self.gitea.pid}
             names = [thread.name for thread in threading.enumerate() if thread not in threads]
             return [*(f"process {pid}" for pid in left), *(f"thread {name}" for name in names)]
 

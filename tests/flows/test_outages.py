@@ -18,6 +18,7 @@ from models.tables import Thread
 from tests.fakes.gitea import FakeGitea, Fault
 from tests.fakes.gitea.record import Exchange
 from tests.flows.conftest import MakeWorld
+from tests.forge_protocol import AnyGitea
 from tests.world import World
 
 TROUBLES = ("500", "502", "429", "401", "slow", "refused", "dropped", "cut")
@@ -96,34 +97,20 @@ def test_every_request_meets_every_trouble(make_world: MakeWorld, fake: FakeGite
 
 
 @pytest.mark.usefixtures("hurried")
-@pytest.mark.parametrize(("how", "count"), [("down", 10), ("no name", 2)])
-def test_an_outage_in_the_middle_of_jobs(
-    make_world: MakeWorld, fake: FakeGitea, monkeypatch: pytest.MonkeyPatch, how: str, count: int
+@pytest.mark.timeout(600)  # a real server takes a second for each push
+def test_an_outage_in_the_middle_of_jobs(make_world: MakeWorld, gitea: AnyGitea) -> None:
+    world, issues = _in_the_middle_of_jobs(make_world, 10)
+    gitea.down()
+    _all_waits(world, issues)
+    gitea.up()
+    _all_is_told(world, issues)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_server_whose_name_nobody_knows_in_the_middle_of_jobs(
+    make_world: MakeWorld, fake: FakeGitea, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(MAX_CONCURRENT_AGENTS=str(count // 2))
-    issues = [world.issue(f"Number {number}", f"stub: wait go\nstub: write f{number}.txt x") for number in range(count)]
-    for issue in issues:
-        world.label(issue, "kugetsu/code")
-    world.wait_for_agents(count // 2)
-    world.wait_until(lambda: all("kugetsu/code" not in world.labels(issue) for issue in issues), "all heard")
-    look_up = socket.getaddrinfo
-    _break(fake, monkeypatch, how)
-    for issue in issues:
-        _let_go(world, issue)
-    world.wait_for(lambda: sum(job.state == "reporting" for job in world.jobs()) == count // 2, "results that wait")
-    world.wait_for(lambda: any("gitea" in reason for reason in reasons(world)), "the outage to be noticed")
-    fake.up()
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    for issue in issues:
-        world.wait_for(partial(_told, world, issue), f"#{issue} to be told", 60.0)
-    world.wait_quiet()
-    told_once(world, issues)
-    assert {job.attempt for job in world.jobs()} == {0}
-
-
-def _break(fake: FakeGitea, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    """Nobody answers any more, or even the name of the server is not known."""
-    fake.down()
+    world, issues = _in_the_middle_of_jobs(make_world, 2)
     port, look_up = int(fake.url.rpartition(":")[2]), socket.getaddrinfo
 
     def nobody(host: Any, wanted: Any, *args: Any, **more: Any) -> Any:
@@ -131,8 +118,40 @@ def _break(fake: FakeGitea, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         return look_up(host, wanted, *args, **more)
 
-    if how == "no name":
-        monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    fake.down()
+    with monkeypatch.context() as names:
+        names.setattr(socket, "getaddrinfo", nobody)
+        _all_waits(world, issues)
+    fake.up()
+    _all_is_told(world, issues)
+
+
+def _in_the_middle_of_jobs(make_world: MakeWorld, count: int) -> tuple[World, list[int]]:
+    """Half of the jobs run, the others wait."""
+    world = make_world(MAX_CONCURRENT_AGENTS=str(count // 2))
+    issues = [world.issue(f"Number {number}", f"stub: wait go\nstub: write f{number}.txt x") for number in range(count)]
+    for issue in issues:
+        world.label(issue, "kugetsu/code")
+    world.wait_for_agents(count // 2)
+    world.wait_until(lambda: all("kugetsu/code" not in world.labels(issue) for issue in issues), "all heard")
+    return world, issues
+
+
+def _all_waits(world: World, issues: list[int]) -> None:
+    """The agents that run come to their end, nobody can be told, and that is known."""
+    for issue in issues:
+        _let_go(world, issue)
+    running = len(issues) // 2
+    world.wait_for(lambda: sum(job.state == "reporting" for job in world.jobs()) == running, "results that wait")
+    world.wait_for(lambda: any("gitea" in reason for reason in reasons(world)), "the outage to be noticed")
+
+
+def _all_is_told(world: World, issues: list[int]) -> None:
+    for issue in issues:
+        world.wait_for(partial(_told, world, issue), f"#{issue} to be told", 60.0)
+    world.wait_quiet()
+    told_once(world, issues)
+    assert {job.attempt for job in world.jobs()} == {0}
 
 
 def _let_go(world: World, issue: int) -> None:

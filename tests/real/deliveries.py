@@ -16,7 +16,7 @@ WHERE task.id > ? ORDER BY task.id
 """
 # The answer is written when the attempt has ended, whatever came of it (services/webhook/deliver.go).
 PENDING = """
-SELECT count(*) FROM hook_task AS task JOIN webhook AS hook ON hook.id = task.hook_id
+SELECT task.id FROM hook_task AS task JOIN webhook AS hook ON hook.id = task.hook_id
 WHERE task.id > ? AND coalesce(task.response_content, '') = ''
 """
 
@@ -35,16 +35,21 @@ class DeliveryLog:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._start = self._number("SELECT coalesce(max(id), 0) FROM hook_task")
+        self._start = self._numbers("SELECT coalesce(max(id), 0) FROM hook_task")[0]
+        self._broken_off: set[int] = set()
 
     def all(self) -> list[Delivery]:
         """Oldest first."""
         with self._connected() as connection:
             return [delivery_of(dict(row)) for row in connection.execute(SELECT, (self._start,))]
 
-    def pending(self) -> int:
-        """How many have not been attempted to the end."""
-        return self._number(PENDING, self._start)
+    def pending(self) -> set[int]:
+        """Which have not been attempted to the end, and may still be."""
+        return set(self._numbers(PENDING, self._start)) - self._broken_off
+
+    def break_off(self) -> None:
+        """The server was ended: what it was about to send then, it does not send again (facts, section 1.3)."""
+        self._broken_off |= self.pending()
 
     def hook(self, hook_id: int) -> Hook:
         """A webhook as the server has it."""
@@ -57,9 +62,9 @@ class DeliveryLog:
             place = connection.execute(PAGE, (hook_id,)).fetchone()[0]
         return f"{place}/settings/hooks/{hook_id}"
 
-    def _number(self, sql: str, *values: int) -> int:
+    def _numbers(self, sql: str, *values: int) -> list[int]:
         with self._connected() as connection:
-            return int(connection.execute(sql, values).fetchone()[0])
+            return [int(number) for (number,) in connection.execute(sql, values)]
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

@@ -38,6 +38,11 @@ class Seat:
         self._api.close()
         self._pages.close()
 
+    def lose_session(self) -> None:
+        """The server has been started anew, and knows nobody who had logged in."""
+        self._pages.cookies.clear()
+        self._is_logged_in = False
+
     @property
     def git_url(self) -> str:
         """The server's address with this person's password in it, for git."""

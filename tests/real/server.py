@@ -113,12 +113,8 @@ class GiteaServer:
     def __enter__(self) -> Self:
         self.root.mkdir(parents=True)
         self._config.write_text(self._settings())
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._argv("web"), env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
         try:
-            self._wait_until_up()
+            self.up()
             self._make_admin()
         except BaseException:
             self._stop()
@@ -129,6 +125,35 @@ class GiteaServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, where it runs."""
+        return self._process.pid if self._process else None
+
+    def up(self) -> None:
+        """Have it run (again), always on the same port."""
+        if self._process is not None:
+            return
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._argv("web"), env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._wait_until_up()
+        for seat in self._seats.values():
+            seat.lose_session()
+
+    def down(self) -> None:
+        """End it, until `up`."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     @property
     def admin(self) -> Seat:
@@ -215,15 +240,7 @@ class GiteaServer:
     def _stop(self) -> None:
         for seat in self._seats.values():
             seat.close()
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        self.down()
 
 
 def _free_port() -> int:

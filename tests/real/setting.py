@@ -28,8 +28,22 @@ class RealSetting(RealLooks):
         self._tokens: dict[str, tuple[str, str]] = {}
         self._names = itertools.count(1)
 
+    @property
+    def pid(self) -> int | None:
+        """Of the server's process, where it runs."""
+        return self.server.pid
+
+    def up(self) -> None:
+        self.server.up()
+
+    def down(self) -> None:
+        """Ends the server, until `up`."""
+        self.server.down()
+        self._log.break_off()
+
     def stop(self) -> None:
         """Takes away the repositories and organisations; people stay, and are found again by the next test."""
+        self.up()
         while self._repositories:
             self._delete(f"/repos/{self._repositories.pop()}")
         while self._orgs:

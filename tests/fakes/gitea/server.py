@@ -119,6 +119,11 @@ class FakeGitea(PersonVerbs, Looks, Record, Faults):
             listener.join()
         self.forge.webhooks.stop()
 
+    @property
+    def pid(self) -> int | None:
+        """It is no process of its own."""
+        return None
+
     def up(self) -> None:
         """Answers (again), always on the same port."""
         if self._listener is None:
