@@ -201,11 +201,16 @@ class GiteaHttp:
         """Every item of a list that Gitea gives in pages.
 
         A page shorter than asked for is not the last one (the server's limit may be lower than ours): the
-        end is where X-Total-Count or the Link header says so and, without both, at the first empty page.
+        end is where X-Total-Count or the Link header says so and, without both, at the first empty page. Where
+        something is taken away from what was read, the rest moves up, and what comes to stand on a page that was read
+        would be missed: such a list is GiteaDown, to be read anew.
         """
-        seen = 0
+        seen = total = 0
         for page in range(1, PAGES + 1):
             answer = self.request("GET", path, query={**query, "page": page, "limit": PAGE_SIZE})
+            before, total = total, _total(answer.headers) or total
+            if total < before:
+                raise GiteaDown(f"GET {path} grew shorter while it was read")
             items = answer.read_list(kind)
             yield from (item for item in items if item is not None)
             seen += len(items)
@@ -281,10 +286,16 @@ def _site(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
-def _is_last(headers: Mapping[str, str], seen: int) -> bool:
+def _total(headers: Mapping[str, str]) -> int | None:
+    """How many items there are on all pages, where the server says so."""
     total = headers.get("X-Total-Count", "")
-    if total.isascii() and total.isdecimal():
-        return seen >= int(total)
+    return int(total) if total.isascii() and total.isdecimal() else None
+
+
+def _is_last(headers: Mapping[str, str], seen: int) -> bool:
+    total = _total(headers)
+    if total is not None:
+        return seen >= total
     link = headers.get("Link")
     return link is not None and 'rel="next"' not in link
 

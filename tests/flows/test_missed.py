@@ -1,50 +1,15 @@
 """Webhooks that never came: what was asked is found by looking, once, and resends of everything add nothing."""
 
-import time
-
 import httpx
 import pytest
-from peewee import fn
 
 from models.side_tables import Watch
 from models.tables import Ask, Thread
 from tests.fakes.gitea import FakeGitea, Remark
 from tests.flows.conftest import MakeWorld
+from tests.flows.deaf import INTERVAL, deaf_world, recovered, wait_for_a_look, wait_for_another_second
 from tests.forge_protocol import AnyGitea
 from tests.world import BOT, WRITER, World
-
-INTERVAL = "1s"
-
-
-def deaf_world(make_world: MakeWorld, **settings: str) -> World:
-    """A world in which nobody listens to webhooks, and Kugetsu has had its first look at the repository."""
-    world = make_world(RECONCILE_INTERVAL=INTERVAL, **settings)
-    world.halves.stop_web()
-    wait_for_a_look(world)
-    return world
-
-
-def wait_for_a_look(world: World) -> None:
-    """Until the repository has been looked at from now on."""
-    before = looks(world)
-    world.wait_for(lambda: looks(world) > before, "a look at the repository")
-
-
-def looks(world: World) -> float:
-    with world.database() as database:
-        return float(Watch.select(fn.MIN(Watch.looked_at)).scalar(database) or 0.0)
-
-
-def wait_for_another_second() -> None:
-    """Gitea dates by whole seconds, and what is said in the second in which we come is said to us."""
-    began = int(time.time())
-    while int(time.time()) <= began:
-        time.sleep(0.02)
-
-
-def recovered(world: World) -> list[str]:
-    """What was found that no webhook told of."""
-    return sorted(row.detail for row in world.deliveries() if row.source == "reconcile")
 
 
 @pytest.mark.timeout(600)  # a real server takes a second for each push

@@ -181,6 +181,16 @@ def test_a_list_without_headers_ends_with_an_empty_page(server: Server, client: 
     assert len(client.repo_labels("a/b")) == 4
 
 
+def test_a_list_that_grows_shorter_while_it_is_read_is_to_be_read_anew(server: Server, client: Gitea) -> None:
+    def answer(_method: str, path: str) -> Reply:
+        first = "page=1&" in path
+        return Reply(200, labels(1, 2) if first else labels(4), {"X-Total-Count": "4" if first else "3"})
+
+    server.answering = answer
+    with pytest.raises(GiteaDown, match="grew shorter"):
+        client.repo_labels("a/b")
+
+
 def test_a_server_that_repeats_itself_is_left(server: Server, client: Gitea, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gitea_http, "PAGES", 5)
     server.says(body=labels(1))
