@@ -21,6 +21,9 @@ from models.wire import Comment, Issue, Repository
 
 log = logging.getLogger(__name__)
 
+AHEAD_SECONDS = 60.0
+"""What is dated by more than that after the time at which it is read was dated by a clock that has been set back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -54,6 +57,7 @@ class Look:
         self.seen: dict[int, int] = {}
         self.stirred = False
         self.too_young = False
+        self._ahead = window.there - wiring.clock() + AHEAD_SECONDS
 
     def run(self) -> None:
         """Read what there is to read, and store what is new to us. Raises GiteaError."""
@@ -116,7 +120,8 @@ class Look:
             self._take(found.comment(self._repo, found.stub(comment), comment), comment)
 
     def _is_too_young(self, changed: datetime) -> bool:
-        young = self._window.there - changed.timestamp() < self._window.grace
+        at = changed.timestamp()
+        young = self._window.there - at < self._window.grace and at <= self._wiring.clock() + self._ahead
         self.too_young = self.too_young or young
         return young
 
