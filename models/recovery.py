@@ -9,12 +9,12 @@ from __future__ import annotations
 import msgspec
 from peewee import Database, fn
 
-from models import store
+from models import store, tally
 from models.intake import FOREIGN_EDIT, Asks, Look, NewAsk
 from models.payloads import Malformed, parse
 from models.side_tables import Hint
 from models.store import Incoming, NewDelivery
-from models.tables import Ask, Delivery, Heard, Thread
+from models.tables import Ask, Delivery, Heard, Repo, Thread
 
 SOURCE = "reconcile"
 """The `source` of what no webhook brought."""
@@ -92,7 +92,7 @@ def heard(db: Database, thread: Thread, ask: NewAsk, where: Look, *, now: float)
         home = store.home_of(db, thread.server, where, ask.verb, now=now)
         if not store.add_ask(db, home, ask, thread.server, None, said_on=where.issue):
             return
-        if Hint.select().where((Hint.thread == thread.id) & (Hint.look == thread.look_wanted)).exists(db):
+        if Hint.select().where((Hint.thread == thread.id) & (Hint.look >= thread.look_wanted)).exists(db):
             _note(db, thread, ask, where, now)
 
 
@@ -109,6 +109,7 @@ def _note(db: Database, thread: Thread, ask: NewAsk, where: Look, now: float) ->
     )
     detail = f"{ask.verb} on {where.repo}#{where.issue}, which no webhook told of"
     kept = store.keep(db, missed, where, "accepted", detail)
+    tally.stored(db, [(missed.server, missed.source, kept.verdict)])
     Ask.update(delivery=kept.delivery_id).where(Ask.key == f"{thread.server}:{ask.key}").execute(db)
 
 
@@ -120,8 +121,11 @@ class Missed(msgspec.Struct, frozen=True):
 
 
 def missed_since(db: Database, since: float) -> dict[tuple[str, str], Missed]:
-    """By server and repository, what no webhook told of since then (seconds since the epoch)."""
+    """By server and repository, what no webhook told of since then (seconds since the epoch). A delivery has the name
+    that its repository had; what it asked belongs to the repository, whatever that is called now.
+    """
     found = (Delivery.source == SOURCE) & (Delivery.verdict == "accepted") & (Delivery.received_at >= since)
-    columns = (Delivery.server, Delivery.repo, fn.COUNT(Delivery.id), fn.MAX(Delivery.received_at))
-    rows = Delivery.select(*columns).where(found).group_by(Delivery.server, Delivery.repo).tuples().execute(db)
+    columns = (Repo.server, Repo.name, fn.COUNT(Delivery.id.distinct()), fn.MAX(Delivery.received_at))
+    asked = Delivery.select(*columns).join(Ask, on=(Ask.delivery == Delivery.id)).join(Thread).join(Repo)
+    rows = asked.where(found).group_by(Repo.id).tuples().execute(db)
     return {(server, repo): Missed(int(count), float(last)) for server, repo, count, last in rows}

@@ -4,9 +4,9 @@ import json
 
 from peewee import SqliteDatabase
 
-from models import recovery, repos, threads
+from models import recovery, repos, tally, threads
 from models.events import Person
-from models.intake import FOREIGN_EDIT, Decision, Ignore, Look
+from models.intake import FOREIGN_EDIT, Asks, Decision, Ignore, Look
 from models.repos import Seen
 from models.side_tables import Watch
 from models.store import Incoming
@@ -69,6 +69,31 @@ def test_two_looks_before_the_desk_comes_do_not_make_it_told(db: SqliteDatabase)
     find(db, HERE)
     desk_finds(db, 1)
     assert missed(db) == 1
+
+
+def test_a_look_that_is_wanted_while_the_desk_is_at_it_does_not_make_it_told(db: SqliteDatabase) -> None:
+    find(db, HERE)
+    taken = threads.take_thread(db, "one", now=10.0, lease=60.0)
+    assert taken is not None
+    find(db, HERE)
+    recovery.heard(db, taken, new_ask("code", 1, key="label:1", comment_id=None), HERE, now=10.0)
+    assert missed(db) == 1
+
+
+def test_all_that_was_missed_is_counted_once_and_for_good(db: SqliteDatabase) -> None:
+    find(db, HERE)
+    desk_finds(db, 1)
+    find(db, comment(new_ask("code", 5), new_ask("status", 5, 1)))
+    (figure,) = tally.read(db)[tally.DELIVERIES.name].items()
+    assert figure == ((("server", "gitea"), ("source", "reconcile"), ("verdict", "accepted")), 2.0)
+    assert missed(db) == 2
+
+
+def test_what_was_missed_goes_with_a_repository_that_is_renamed(db: SqliteDatabase) -> None:
+    find(db, Asks(APP, 7, False, "Crash", (new_ask("code", 5),), repo_id=5))
+    repos.seen(db, "gitea", Seen(5, "acme/renamed"))
+    repos.seen(db, "gitea", Seen(6, APP))
+    assert list(recovery.missed_since(db, 0.0)) == [("gitea", "acme/renamed")]
 
 
 def test_a_look_that_finds_nothing_new_leaves_no_trace(db: SqliteDatabase) -> None:
