@@ -13,7 +13,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from jobs.gitea_hooks import GiteaHooks
-from jobs.gitea_http import GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
+from jobs.gitea_http import Answer, GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
 from jobs.gitea_issues import LABELS, SCOPE, LabelSpec
 from jobs.gitea_reviews import GiteaReviews, LineComment, ReviewDraft
 from jobs.retry_after import moment_of
@@ -61,8 +61,7 @@ class Gitea(GiteaReviews, GiteaHooks):
 
     def now(self) -> float:
         """The server's clock, by which it dates everything, in seconds since the epoch; ours where it tells none."""
-        date = self.request("GET", "/version").headers.get("Date", "")
-        return moment_of(date) or float(int(time.time()))
+        return _moment(self.request("GET", "/version"))
 
     def me(self) -> User:
         """The bot itself. GiteaRefused with missing_scope "read:user" where the token lacks it."""
@@ -89,6 +88,11 @@ class Gitea(GiteaReviews, GiteaHooks):
     def repo(self, repo: str) -> Repository:
         """The repository, with the bot's own permissions."""
         return self.get(Repository, repo_path(repo))
+
+    def repo_now(self, repo: str) -> tuple[Repository, float]:
+        """The repository that has this name, or had it before it was renamed, and the server's clock as in `now`."""
+        answer = self.request("GET", repo_path(repo))
+        return answer.read(Repository), _moment(answer)
 
     def branch(self, repo: str, name: str) -> str | None:
         """The full hash the branch points to; None when there is no such branch (or an empty repository)."""
@@ -191,3 +195,8 @@ class Gitea(GiteaReviews, GiteaHooks):
         given = {"title": title, "body": body}
         fields = {key: value for key, value in given.items() if value is not None}
         return self.send(PullRequest, "PATCH", f"{repo_path(repo)}/pulls/{n}", fields)
+
+
+def _moment(answer: Answer) -> float:
+    """When it was given, by the server's clock; by ours where it tells none."""
+    return moment_of(answer.headers.get("Date", "")) or float(int(time.time()))

@@ -11,13 +11,16 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from jobs.gitea import GiteaDown, GiteaError, GiteaMissing
 from jobs.looking import Look, Window
+from jobs.patience import patiently
 from jobs.servers import Forge
 from jobs.whereabouts import Whereabouts
 from jobs.wiring import Wiring
-from models import recovery, repos, watching
+from models import recovery, repos, trouble, watching
 from models.repos import Seen
 from models.side_tables import Census, Watch
 from models.watching import Pace
@@ -32,6 +35,7 @@ ACTIVE_SECONDS = 3600.0
 SWEEP_SECONDS = 3600.0
 LOST_SECONDS = 3600.0
 LEASE_SECONDS = 120.0
+OWN_ERROR = "an error of Kugetsu's own; its log has all of it"
 FIRST_PAUSE_SECONDS = 1.0
 
 OVERLAP_SECONDS = 60.0
@@ -75,21 +79,18 @@ class Reconciler:
         row = watching.take_census(self._wiring.db, self._servers, now=now, lease=LEASE_SECONDS)
         if row is None:
             return False
-        try:
-            self._count_at(self._wiring.forges[row.server], row.counted_at)
-        except GiteaError as error:
-            log.warning("%s: its repositories could not be counted: %s", row.server, error)
-            due_at = now + self._pause(row, error)
-            watching.not_counted(self._wiring.db, row.server, problem=str(error), due_at=due_at)
+        put_off = partial(watching.not_counted, self._wiring.db, row.server)
+        self._try(f"server={row.server}: counting repositories", partial(self._count_at, row), row, put_off)
         return True
 
-    def _count_at(self, forge: Forge, before: float | None) -> None:
+    def _count_at(self, row: Census) -> None:
+        forge = self._wiring.forges[row.server]
         there = forge.gitea.now()
         for repo in forge.gitea.repos():
             if self._wiring.settings.allows(forge.name, repo.full_name):
                 repos.seen(self._wiring.db, forge.name, Seen(repo.id, repo.full_name, repo.archived))
         due_at = self._wiring.clock() + self._spread(self._pace.quiet)
-        watching.counted(self._wiring.db, forge.name, there=there, before=before, due_at=due_at)
+        watching.counted(self._wiring.db, forge.name, there=there, before=row.counted_at, due_at=due_at)
 
     def _look(self) -> bool:
         now = self._wiring.clock()
@@ -99,26 +100,59 @@ class Reconciler:
         if not self._wiring.settings.allows(watch.server, watch.repo.name):
             watching.looked(self._wiring.db, watch, due_at=now + SWEEP_SECONDS)
             return True
-        forge = self._wiring.forges[watch.server]
-        try:
-            self._look_at(forge, watch, now)
-        except GiteaMissing as missing:
-            where = self._whereabouts.follow(forge, watch.repo)
-            pause = LOST_SECONDS if where.gone else self._spread(self._pace.quiet)
-            problem = where.words or str(missing)
-            watching.put_off(self._wiring.db, watch, problem=problem, due_at=0.0 if where.moved else now + pause)
-        except (GiteaError, ValueError) as error:
-            log.warning("server=%s repo=%s could not be looked at: %s", watch.server, watch.repo.name, error)
-            watching.put_off(self._wiring.db, watch, problem=str(error), due_at=now + self._pause(watch, error))
+        put_off = partial(watching.put_off, self._wiring.db, watch)
+        what = f"server={watch.server} repo={watch.repo.name}: looking"
+        self._try(what, partial(self._look_at, watch, now), watch, put_off)
         return True
 
-    def _look_at(self, forge: Forge, watch: Watch, now: float) -> None:
-        window = self._window(watch, forge.gitea.now(), now)
-        repo = Repository(watch.remote_id or 0, watch.repo.name)
-        look = Look(self._wiring, forge, repo, window, self._seen.get(watch.repo_id, {}))
+    def _try(self, what: str, act: Callable[[], None], row: Watch | Census, put_off: Callable[..., None]) -> None:
+        """Do this; what did not succeed is put off for a while, and it is said why, as soon as that can be written."""
+        began = self._wiring.clock()
+        try:
+            act()
+        except Exception as error:
+            known = isinstance(error, (GiteaError, ValueError))
+            words = str(error) if known else trouble.of_storage(error)
+            if words is None:
+                log.exception("%s stumbled", what)
+            else:
+                log.warning("%s did not succeed: %s", what, words)
+            due_at = began + self._pause(row, error)
+            patiently(self._wiring, partial(put_off, problem=words or OWN_ERROR, due_at=due_at))
+
+    def _look_at(self, watch: Watch, now: float) -> None:
+        forge = self._wiring.forges[watch.server]
+        try:
+            shown, there = forge.gitea.repo_now(watch.repo.name)
+            if self._is_still(forge, watch, shown):
+                self._look_through(forge, watch, there, now)
+            else:
+                self._look_for(forge, watch, now)
+        except GiteaMissing as missing:
+            self._look_for(forge, watch, now, str(missing))
+
+    def _is_still(self, forge: Forge, watch: Watch, shown: Repository) -> bool:
+        """Whether what has its name now is this repository, by its own name, and in use. Another one is known now."""
+        row = repos.seen(self._wiring.db, forge.name, Seen(shown.id, shown.full_name, shown.archived))
+        return row == watch.repo_id and shown.full_name == watch.repo.name and not shown.archived
+
+    def _look_for(self, forge: Forge, watch: Watch, now: float, missing: str = "") -> None:
+        """It is not there under its name, or cannot be used, or something in it is `missing`."""
+        where = self._whereabouts.follow(forge, watch.repo)
+        due_at = now + (LOST_SECONDS if where.gone else self._spread(self._pace.quiet))
+        problem = where.words or missing
+        watching.put_off(self._wiring.db, watch, problem=problem, due_at=0.0 if where.moved else due_at)
+
+    def _look_through(self, forge: Forge, watch: Watch, there: float, now: float) -> None:
+        window = self._window(watch, there, now)
+        look = Look(
+            self._wiring,
+            forge,
+            Repository(watch.remote_id or 0, watch.repo.name),
+            window,
+            self._seen.get(watch.repo_id, {}),
+        )
         look.run()
-        if watch.lost_at is not None:
-            self._whereabouts.follow(forge, watch.repo)
         self._seen[watch.repo_id] = look.seen
         stirred = look.stirred or watch.heard_until is None
         stirred_at = now if stirred else watch.stirred_at
