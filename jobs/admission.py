@@ -107,7 +107,9 @@ def decide(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
     freeze(wiring, forge, thread, ask)
     base = base_of(ledger.job_of(wiring.db, ask.job_id or 0).recipe, file)
     usual = priorities.named(label.name for label in forge.gitea.issue_labels(thread.repo.name, thread.issue))
-    threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE, usual=usual)
+    with wiring.db.atomic():
+        threads.admit(wiring.db, ask, thread, now=wiring.clock(), base=base or Recipe.CODE, usual=usual)
+        endings.overtake(wiring, thread, ask)
     wiring.bells.ring(Lane.AGENTS)
     _react(forge, thread, ask, "eyes")
 

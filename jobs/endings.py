@@ -12,7 +12,7 @@ from jobs import sentences
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import closing, ledger, threads
-from models.closing import CLOSED, MERGED
+from models.closing import CANCEL, CLOSED, MERGED
 from models.events import Person
 from models.intake import NewAsk
 from models.tables import Ask, Thread
@@ -39,16 +39,28 @@ def ending_in(timeline: Sequence[TimelineEntry]) -> NewAsk | None:
 
 def follow(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask) -> None:
     """Cancel what was asked for before, and let go of a conversation whose pull request is merged."""
-    why = _why(thread, ask)
-    for job in closing.asked_before(wiring.db, thread.id, ask):
-        ledger.request_cancel(wiring.db, job.id, ask.author, now=wiring.clock(), why=why)
+    _end_what_was_asked_before(wiring, thread, ask)
     if ask.verb == MERGED:
         spent = forge.gitea.pull(thread.repo.name, ask.said_on).head.sha
         closing.end(wiring.db, thread, ask.said_on, spent=spent)
     threads.answered(wiring.db, ask, ask.verb)
 
 
+def overtake(wiring: Wiring, thread: Thread, ask: Ask) -> None:
+    """What came to be known late is over where somebody has ended, after it was said, all that was asked for then."""
+    ending = closing.ended_since(wiring.db, ask)
+    if ending is not None:
+        _end_what_was_asked_before(wiring, thread, ending)
+
+
+def _end_what_was_asked_before(wiring: Wiring, thread: Thread, ending: Ask) -> None:
+    for job in closing.asked_before(wiring.db, thread.id, ending):
+        ledger.request_cancel(wiring.db, job.id, ending.author, now=wiring.clock(), why=_why(thread, ending))
+
+
 def _why(thread: Thread, ask: Ask) -> str:
+    if ask.verb == CANCEL:
+        return sentences.cancelled_by(ask.author)
     if ask.verb == MERGED:
         return sentences.merged_by(ask.author)
     is_pull = thread.is_pull or ask.said_on != thread.issue

@@ -14,6 +14,9 @@ from models.tables import Ask, Job, Thread
 CLOSED, MERGED = "closed", "merged"
 """The verbs of asks that nobody typed: somebody closed the issue or the pull request, or merged it."""
 
+CANCEL = "cancel"
+"""The verb of one that somebody did."""
+
 
 def asked_before(db: Database, thread_id: int, ask: Ask) -> list[Job]:
     """The thread's jobs that were admitted, have not ended, and hold nothing that was said after `ask`: what is asked
@@ -25,6 +28,18 @@ def asked_before(db: Database, thread_id: int, ask: Ask) -> list[Job]:
     )
     mine = (Job.thread == thread_id) & Job.state.in_([State.QUEUED, State.RUNNING])
     return list(Job.select().where(mine & ~fn.EXISTS(newer)).order_by(Job.id).execute(db))
+
+
+def ended_since(db: Database, ask: Ask) -> Ask | None:
+    """What has ended all that was asked for on the thread, and was said after `ask`, which came to be known later. Who
+    edits a comment says it again: its time is later then, and its number is not.
+    """
+    ends = Ask.verb.in_([CANCEL, CLOSED, MERGED]) & (Ask.verdict == Verdict.ANSWERED)
+    later = (Ask.entry_id > ask.entry_id) & (Ask.said_at >= ask.said_at)
+    found: Ask | None = (
+        Ask.select().where((Ask.thread == ask.thread_id) & ends & later).order_by(Ask.id.desc()).first(db)
+    )
+    return found
 
 
 def end(db: Database, thread: Thread, pull: int, *, spent: str) -> None:

@@ -12,7 +12,7 @@ from models.side_tables import Watch
 from models.wire import Comment
 from tests.fakes.gitea import FakeGitea
 from tests.flows.conftest import MakeWorld
-from tests.flows.deaf import INTERVAL, deaf_world, off_since, recovered, set_clock
+from tests.flows.deaf import INTERVAL, deaf_world, off_since, recovered, set_clock, wait_for_a_look
 from tests.world import BOT, WRITER, World
 
 
@@ -138,3 +138,23 @@ def test_a_server_that_fails_while_it_is_asked_where_a_repository_went(make_worl
     issue = world.issue("Crash", "stub: write a.txt x")
     world.label(issue, "kugetsu/code")
     world.wait_for_result(issue)
+
+
+@pytest.mark.parametrize("how", ["comment", "label"])
+def test_what_was_taken_back_before_it_was_found_is_not_done(make_world: MakeWorld, fake: FakeGitea, how: str) -> None:
+    world = make_world(RECONCILE_INTERVAL=INTERVAL)
+    wait_for_a_look(world)
+    looking = fake.hold(f"GET /api/v1/repos/{world.repo}", times=None)
+    assert looking.reached.wait(30)
+    issue = world.issue("Crash", "stub: write a.txt x")
+    with fake.webhooks_lost():
+        if how == "label":
+            world.label(issue, "kugetsu/code")
+        else:
+            world.comment(issue, "/kugetsu do it")
+    world.comment(issue, "/kugetsu cancel")
+    world.wait_until(lambda: world.said(issue, "answer"), "the answer to the cancel")
+    looking.cancel()
+    assert f"{WRITER} asked for it" in world.wait_for_result(issue)
+    assert world.labels(issue) == ["kugetsu/cancelled"]
+    assert world.agent_runs() == []

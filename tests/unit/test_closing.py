@@ -57,6 +57,14 @@ def test_what_has_ended_is_not_meant(db: SqliteDatabase) -> None:
     assert closing.asked_before(db, job.thread_id, ending(db, job.thread_id, 20)) == []
 
 
+def test_what_is_heard_of_late_has_ended_with_what_was_asked_before(db: SqliteDatabase) -> None:
+    before, after, edited = say(db, entry_id=10), say(db, entry_id=30), say(db, entry_id=15, said_at=3.0)
+    ask = ending(db, before.thread_id, 20)
+    assert closing.ended_since(db, before) is None, "the closing is not followed yet"
+    threads.answered(db, ask, "closed")
+    assert [closing.ended_since(db, each) for each in (before, after, edited)] == [ask, None, None]
+
+
 def test_a_thread_ends_with_its_pull_request_and_begins_anew_once(db: SqliteDatabase) -> None:
     thread = delivered(db)
     Thread.update(session="ses_1", told_until=9).where(Thread.id == thread.id).execute(db)
