@@ -126,11 +126,13 @@ class Desk:
         self._put_off(thread, where.words or str(error), least)
 
     def _where(self, thread: Thread, error: Exception) -> Where:
-        """What became of the thread's repository, where that may be what the error is about."""
+        """What became of the thread's repository, or of its issue, where that may be what the error is about."""
         if not isinstance(error, GiteaError) or not is_about_the_repository(error):
             return Where()
         try:
-            return self._whereabouts.follow(self._wiring.forges[thread.server], thread.repo)
+            forge = self._wiring.forges[thread.server]
+            where = self._whereabouts.follow(forge, thread.repo)
+            return where if where.words else self._whereabouts.follow_issue(forge, thread)
         except GiteaError:
             return Where()
 

@@ -1,4 +1,4 @@
-"""Where a repository is that cannot be found under its name: renamed, archived, or gone.
+"""Where a repository is that cannot be found under its name: renamed, archived, or gone; and whether an issue is gone.
 
 The server's number of it stays when it is renamed. One that is gone may only be out of our sight, because somebody took
 the bot's access away by mistake: its reports wait for an hour before they are given up.
@@ -14,12 +14,15 @@ from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import repos
 from models.repos import Seen
-from models.tables import Repo
+from models.tables import Repo, Thread
 
 log = logging.getLogger(__name__)
 
 GIVEN_UP_SECONDS = 3600.0
 """How long a repository must have been gone before nothing is tried there any more."""
+
+GIVEN_UP_FAILURES = 20
+"""How often in a row the desk must have failed at an issue that is gone, likewise: with its pauses, in an hour."""
 
 LOCKED = 423
 """Gitea's answer to a change in an archived repository."""
@@ -27,7 +30,7 @@ LOCKED = 423
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What became of a repository. `words` is a sentence, "" where nothing is the matter with it.
+    """What became of a repository, or an issue. `words` is a sentence, "" where nothing is the matter with it.
 
     `moved`: it has another name, or can be used again; `gone`: there is none; `given_up`: for so long that nothing more
     is tried; `archived`: nobody can write to it.
@@ -66,6 +69,15 @@ class Whereabouts:
         if there.full_name != repo.name:
             log.warning("server=%s repo=%s is called %s now", forge.name, repo.name, there.full_name)
             return Where(f"it is called {there.full_name} now", moved=True)
+        return Where()
+
+    def follow_issue(self, forge: Forge, thread: Thread) -> Where:
+        """Likewise of an issue in a repository that is there. Raises GiteaError."""
+        try:
+            forge.gitea.issue(thread.repo.name, thread.issue)
+        except GiteaMissing:
+            words = f"there is no {thread.repo.name}#{thread.issue} any more, or the bot may not see it"
+            return Where(words, gone=True, given_up=thread.desk_failures >= GIVEN_UP_FAILURES)
         return Where()
 
     def _gone(self, repo: Repo) -> Where:

@@ -9,6 +9,7 @@ from peewee import fn
 
 from jobs.gitea import Gitea
 from models.side_tables import Watch
+from models.tables import Move
 from models.wire import Comment
 from tests.fakes.gitea import FakeGitea
 from tests.flows.conftest import MakeWorld
@@ -158,3 +159,17 @@ def test_what_was_taken_back_before_it_was_found_is_not_done(make_world: MakeWor
     assert f"{WRITER} asked for it" in world.wait_for_result(issue)
     assert world.labels(issue) == ["kugetsu/cancelled"]
     assert world.agent_runs() == []
+
+
+@pytest.mark.usefixtures("hurried")
+def test_work_on_an_issue_that_is_gone_is_given_up(world: World, fake: FakeGitea) -> None:
+    issue = world.issue("Crash", "stub: wait go")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_label(issue, "kugetsu/running")
+    world.wait_for_agents(1)
+    fake.delete_issue(world.repo, issue, WRITER)
+    world.let_go(issue, "go")
+    world.wait_for(lambda: world.jobs()[0].state == "done", "the job to be given up")
+    with world.database() as database:
+        why = Move.select(Move.reason).order_by(Move.id.desc()).scalar(database)
+    assert why == f"there is no {world.repo}#{issue} any more, or the bot may not see it"

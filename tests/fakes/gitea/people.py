@@ -85,6 +85,15 @@ class PersonVerbs(PlaceVerbs):
             issue, doer = self._at(repo, n, by, "read")
             issues.set_open(self.forge, issue, doer, is_open=True)
 
+    def delete_issue(self, repo: str, n: Number, by: str) -> None:
+        """Takes it away with all that was said on it; before Gitea 1.25 nobody is told."""
+        with self.forge.state.lock:
+            issue, doer = self._at(repo, n, by, "write")
+            del issue.repo.issues[issue.number]
+            if self.forge.dialect.gitea(25):
+                self.forge.announce(issue, doer, "deleted")
+            self.forge.state.touch()
+
     def push(self, repo: str, branch: str, files: Files, by: str, message: str = "Change files\n") -> str:
         """Commits and pushes (None as content deletes a file); gives the new commit."""
         with self.forge.state.lock:
