@@ -179,10 +179,10 @@ class Desk:
 
 
 def workers_for(servers: int) -> int:
-    """How many see to the desk. Of several servers each has its share, and one worker more may be kept by looking for
-    what was missed, one by seeing to webhooks.
+    """How many see to the desk. Of several servers each has its share, and one worker more may be kept by looking there
+    for what was missed; one in all by seeing to webhooks.
     """
-    return SHARE if servers <= 1 else SHARE * servers + 2
+    return SHARE if servers <= 1 else (SHARE + 1) * servers + 1
 
 
 def pause_after(failures: int) -> float:

@@ -2,8 +2,8 @@
 
 Each repository has its turn: soon again where something happens or webhooks get lost, seldom where nothing does. A look
 reads what changed since the last one; the first of a process, and one an hour, goes through all open issues, since a
-label is state. What is found takes the road of a webhook. Only one such look at a time runs in a process, beside the
-desk's other worker.
+label is state. What is found takes the road of a webhook. Only one such look at a time runs in a process at each
+server, beside the desk's other workers: one that hangs keeps nothing else waiting.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Reconciler:
         interval = wiring.settings.reconcile_interval.total_seconds()
         self._pace = Pace(interval, interval * QUIET_FACTOR)
         self._seen: dict[int, dict[int, int]] = {}
-        self._busy = threading.Lock()
+        self._choosing, self._looking = threading.Lock(), set[str]()
         watching.register(wiring.db, self._servers)
 
     def due(self) -> bool:
@@ -67,21 +67,27 @@ class Reconciler:
 
     def look(self) -> bool:
         """Look at one repository, or for new ones; False where there is none to look at, or another thread does."""
-        if not self._busy.acquire(blocking=False):
-            return False
+        with self._choosing:
+            now = self._wiring.clock()
+            free = [name for name in self._servers if name not in self._looking]
+            row = watching.take_census(self._wiring.db, free, now=now, lease=LEASE_SECONDS) or watching.take(
+                self._wiring.db, free, now=now, lease=LEASE_SECONDS
+            )
+            if row is None:
+                return False
+            self._looking.add(row.server)
         try:
-            return self._count() or self._look()
+            if isinstance(row, Census):
+                self._count(row)
+            else:
+                self._look(row, now)
         finally:
-            self._busy.release()
+            self._looking.discard(row.server)
+        return True
 
-    def _count(self) -> bool:
-        now = self._wiring.clock()
-        row = watching.take_census(self._wiring.db, self._servers, now=now, lease=LEASE_SECONDS)
-        if row is None:
-            return False
+    def _count(self, row: Census) -> None:
         put_off = partial(watching.not_counted, self._wiring.db, row.server)
         self._try(f"server={row.server}: counting repositories", partial(self._count_at, row), row, put_off)
-        return True
 
     def _count_at(self, row: Census) -> None:
         forge = self._wiring.forges[row.server]
@@ -92,18 +98,13 @@ class Reconciler:
         due_at = self._wiring.clock() + self._spread(self._pace.quiet)
         watching.counted(self._wiring.db, forge.name, there=there, before=row.counted_at, due_at=due_at)
 
-    def _look(self) -> bool:
-        now = self._wiring.clock()
-        watch = watching.take(self._wiring.db, self._servers, now=now, lease=LEASE_SECONDS)
-        if watch is None:
-            return False
+    def _look(self, watch: Watch, now: float) -> None:
         if not self._wiring.settings.allows(watch.server, watch.repo.name):
             watching.looked(self._wiring.db, watch, due_at=now + SWEEP_SECONDS)
-            return True
+            return
         put_off = partial(watching.put_off, self._wiring.db, watch)
         what = f"server={watch.server} repo={watch.repo.name}: looking"
         self._try(what, partial(self._look_at, watch, now), watch, put_off)
-        return True
 
     def _try(self, what: str, act: Callable[[], None], row: Watch | Census, put_off: Callable[..., None]) -> None:
         """Do this; what did not succeed is put off for a while, and it is said why, as soon as that can be written."""

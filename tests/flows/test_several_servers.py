@@ -172,6 +172,20 @@ def test_a_server_that_never_answers_keeps_only_its_own(
 
 
 @pytest.mark.usefixtures("hurried")
+def test_a_look_that_hangs_on_one_server_keeps_no_other_from_being_looked_at(
+    make_servers: MakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GiteaHttp.__init__.__kwdefaults__ or {}, "timeout", 600.0)
+    servers = make_servers(RECONCILE_INTERVAL="1s")
+    one, other = servers.sides
+    looking = one.gitea.hold("GET /api/v1/repos/acme/widgets/issues.*", times=None)
+    assert looking.reached.wait(30)
+    with other.gitea.webhooks_lost():
+        write_there(other, "stub: write app.py in-time")
+    other.wait_for_result(1)
+    looking.cancel()
+
+
 def test_a_token_that_is_revoked_on_one_server_stops_nothing_on_the_other(make_servers: MakeServers) -> None:
     servers = make_servers(RECONCILE_INTERVAL="1s")
     one, other = servers.sides
