@@ -65,6 +65,43 @@ def test_a_review_and_a_closing_are_found(make_world: MakeWorld) -> None:
     assert [line.partition(" ")[0] for line in recovered(world)] == ["closed", "continue"]
 
 
+def test_a_comment_speaks_once_it_is_edited_to_and_never_when_it_was_deleted(
+    make_world: MakeWorld, gitea: AnyGitea
+) -> None:
+    world = deaf_world(make_world)
+    issue = world.issue("Crash")
+    edited, deleted = world.comment(issue, "What about this?"), world.comment(issue, "/kugetsu never")
+    gitea.delete_comment(world.repo, deleted, WRITER)
+    wait_for_a_look(world)
+    world.edit(edited, "/kugetsu do it\nstub: write a.txt x")
+    world.wait_for_result(issue)
+    world.edit(edited, "/kugetsu something else")
+    wait_for_another_second()
+    for _ in range(2):
+        wait_for_a_look(world)
+    world.wait_quiet()
+    with world.database() as database:
+        admitted = Ask.select().where(Ask.verdict == "admitted")
+        assert [ask.instructions for ask in admitted.execute(database)] == ["do it\nstub: write a.txt x"]
+
+
+def test_a_label_asks_as_often_as_it_was_seen_and_a_cancel_is_found(make_world: MakeWorld, gitea: AnyGitea) -> None:
+    world = deaf_world(make_world)
+    issue = world.issue("Crash", "stub: wait go")
+    world.label(issue, "kugetsu/code")
+    gitea.unlabel(world.repo, issue, "kugetsu/code", WRITER)
+    world.label(issue, "kugetsu/code")
+    world.wait_for_agents(1)
+    world.comment(issue, "/kugetsu cancel")
+    world.wait_for_result(issue)
+    world.label(issue, "kugetsu/code")
+    world.wait_for_agents(2)
+    world.close(issue)
+    world.wait_for_result(issue, 2)
+    assert [job.outcome for job in world.jobs()] == ["cancelled", "cancelled"]
+    assert [line.partition(" ")[0] for line in recovered(world)] == ["cancel", "closed", "code", "code"]
+
+
 def test_what_was_said_before_us_starts_nothing_but_a_label_does(make_world: MakeWorld, gitea: AnyGitea) -> None:
     old = "acme/old"
     gitea.repo(old, files={"a.txt": "a\n"}, collaborators={WRITER: "write", BOT: "admin"})
