@@ -67,7 +67,7 @@ def database(settings: Settings) -> tuple[Finding, Database | None]:
         with db.connection_context():
             opening.probe(db)
             behind = opening.pending(db)
-    except (PeeweeException, opening.DatabaseTooNew) as error:
+    except (PeeweeException, opening.DatabaseRefused) as error:
         said = f"{path}: {trouble.of_storage(error) or error}"
         why = "webhooks are answered with 503 and nothing starts"
         return wrong("database", said, why=why, cure=f"lsof {path}"), None
