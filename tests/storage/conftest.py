@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ class SmallDisk:
     """A file system of its own (tmpfs), mounted at `path`."""
 
     def __init__(self, path: Path, size: int) -> None:
-        self.path, self._ballast = path, path / "ballast"
+        self.path, self._ballast, self._many = path, path / "ballast", path / "many"
         path.mkdir(parents=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
 
@@ -37,12 +37,21 @@ class SmallDisk:
                 file.write(b"\0" * min(left, MIB))
                 file.flush()
 
+    def fill_with_files(self, *, most: int = 1200) -> None:
+        """Make empty files until it can hold no more, which is `most` from now on."""
+        self.remount(f"rw,nr_inodes={most}")
+        self._many.mkdir()
+        with suppress(OSError):
+            for number in range(most):
+                (self._many / str(number)).touch()
+
     def empty(self) -> None:
         """Take that away again."""
-        self._ballast.unlink()
+        self._ballast.unlink(missing_ok=True)
+        shutil.rmtree(self._many, ignore_errors=True)
 
     def remount(self, how: str) -> None:
-        """`ro` or `rw`."""
+        """With these options: `ro` or `rw`, say."""
         subprocess.run(["mount", "-o", f"remount,{how}", str(self.path)], check=True)
 
     def unmount(self) -> None:
