@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from peewee import SqliteDatabase
 
 from jobs import compacting
 from jobs.mirror import Mirror
+from jobs.place import Place
 from jobs.retention import DAY, Retention
+from jobs.workspace import Workspace
 from models import retention, store
 from models.intake import Ignore
 from models.store import Incoming
@@ -52,6 +55,7 @@ def test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed
     world.wait_until(lambda: len(world.said(closed)) == 3, "the answer")
     still_open = done(world, "Another one", "stub: write other.py unpushed\nstub: exit 3")
     world.close(closed)
+    world.close(world.next_pull(closed).number)
     world.wait_quiet()
     world.comment(still_open, "/kugetsu help")  # the newest ask of all is kept for the sake of its number
     world.wait_until(lambda: len(world.said(still_open)) == 3, "the answer")
@@ -84,6 +88,86 @@ def test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed
         Heard.delete().execute(db)
     fake.redeliver(asked[0])
     world.wait_until(lambda: len(world.said(closed)) == 4, "without the keys it is: this shows that they are needed")
+
+
+def unpushed(world: World) -> int:
+    """An issue whose work was never pushed."""
+    return done(world, "Crash on empty input", "stub: write app.py unpushed\nstub: exit 3")
+
+
+def ask_elsewhere(world: World) -> None:
+    """On another issue: the newest job and the newest ask of all are kept for the sake of their numbers."""
+    done(world, "Another one", "stub: write other.py fixed")
+
+
+def kept(world: World, issue: int) -> bool:
+    """Whether the work on this issue is still there."""
+    path = world.home / f"worktrees/gitea-acme-widgets-{issue}/tree/app.py"
+    return path.is_file() and path.read_text() == "unpushed"
+
+
+def test_a_repository_out_of_sight_loses_its_unpushed_work_only_when_it_has_been_for_all_those_days(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    ask_elsewhere(world)
+    fake.forge.state.repo(world.repo).private = True
+    fake.let(world.repo, world.bot, None)
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue), "the bot could not see it for a moment, and the work is gone"
+    clear_up(world, later=EIGHT_DAYS + 6 * DAY)
+    assert kept(world, issue)
+    clear_up(world, later=EIGHT_DAYS + 8 * DAY)
+    assert not kept(world, issue)
+
+
+def test_a_renamed_repository_keeps_its_unpushed_work(tmp_path: Path, make_world: MakeWorld, fake: FakeGitea) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    ask_elsewhere(world)
+    world.repo = fake.rename(world.repo, "gadgets")
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue)
+
+
+def test_what_is_closed_is_kept_while_its_pull_request_is_open(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = done(world, "Crash on empty input", "stub: write app.py fixed")
+    pull = world.next_pull(issue)
+    world.comment(issue, "/kugetsu stub: write app.py unpushed\nstub: exit 3")
+    world.wait_for_result(issue, 2)
+    world.close(issue)
+    ask_elsewhere(world)
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue)
+    world.close(pull.number)
+    ask_elsewhere(world)
+    clear_up(world, later=2 * EIGHT_DAYS)
+    assert not kept(world, issue)
+
+
+def test_what_is_reopened_before_it_is_taken_away_is_kept(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    world.close(issue)
+    ask_elsewhere(world)
+    fake.forge.state.repo(world.repo).hooks.clear()
+    alone = Workspace.alone
+
+    def slowly(workspace: Workspace, place: Place) -> AbstractContextManager[None]:
+        """Somebody reopens the issue while its place is waited for, and no webhook says so."""
+        if place.root.name.endswith(f"-{issue}"):
+            world.reopen(issue)
+        return alone(workspace, place)
+
+    monkeypatch.setattr(Workspace, "alone", slowly)
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue)
 
 
 @pytest.fixture
