@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -97,15 +98,17 @@ class Retention:
         return self._wiring.stopping.wait(retention.REST_SECONDS)
 
     def _conversations(self) -> None:
+        """Each by itself: what cannot be taken away keeps nothing else."""
         for number in retention.quiet_threads(self._wiring.db, before=self._before):
-            if self._wiring.stopping.is_set():
-                return
-            try:
-                self._conversation(threads.load(self._wiring.db, number))
-            except (GiteaError, MirrorBusy) as error:
-                log.warning("whether thread %d is still needed is not known now: %s", number, error)
+            self._try(partial(self._conversation, number))
 
-    def _conversation(self, thread: Thread) -> None:
+    def _conversation(self, number: int) -> None:
+        try:
+            self._look_at(threads.load(self._wiring.db, number))
+        except (GiteaError, MirrorBusy) as error:
+            log.warning("whether thread %d is still needed is not known now: %s", number, error)
+
+    def _look_at(self, thread: Thread) -> None:
         now = self._wiring.clock()
         if self._open_until.get(thread.id, 0.0) > now:
             return
@@ -157,16 +160,14 @@ class Retention:
         folders = self._wiring.settings.home / "jobs"
         for folder in sorted(folders.iterdir()) if folders.is_dir() else []:
             if folder.name.isdecimal() and int(folder.name) not in needed and _is_older(folder, self._before):
-                checkout.remove(folder)
+                self._try(partial(checkout.remove, folder))
 
     def _mirrors(self) -> None:
         home, wanted = self._wiring.settings.home, retention.repos_with_threads(self._wiring.db)
         for path in sorted((home / "repos").glob("*/*/*.git")):
-            if self._wiring.stopping.is_set():
-                return
             server, owner, name = path.parts[-3:]
             is_wanted = (server, f"{owner}/{name.removesuffix('.git')}") in wanted
-            compacting.compact(path, home / "worktrees", wanted=is_wanted)
+            self._try(partial(compacting.compact, path, home / "worktrees", wanted=is_wanted))
 
     def _database(self) -> None:
         db, now = self._wiring.db, self._wiring.clock()

@@ -1,5 +1,6 @@
 """Clearing up after the days of retention: what goes, what stays, and that its space is given back."""
 
+import errno
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from peewee import SqliteDatabase
 
-from jobs import compacting
+from jobs import checkout, compacting
 from jobs.mirror import Mirror
 from jobs.place import Place
 from jobs.retention import DAY, Retention
@@ -97,6 +98,7 @@ def unpushed(world: World) -> int:
 
 def ask_elsewhere(world: World) -> None:
     """On another issue: the newest job and the newest ask of all are kept for the sake of their numbers."""
+    world.wait_quiet()
     done(world, "Another one", "stub: write other.py fixed")
 
 
@@ -168,6 +170,64 @@ def test_what_is_reopened_before_it_is_taken_away_is_kept(
     monkeypatch.setattr(Workspace, "alone", slowly)
     clear_up(world, later=EIGHT_DAYS)
     assert kept(world, issue)
+
+
+def test_cut_short_at_any_step_it_is_finished_the_next_time(
+    tmp_path: Path, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    world.close(issue)
+    ask_elsewhere(world)
+    for step in (
+        "jobs.checkout.forget",
+        "jobs.checkout._emptied",
+        "jobs.compacting.drop_refs",
+        "models.retention.jobs_of",
+        "models.retention.forget_thread",
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(step, killed)
+            with pytest.raises(Killed):
+                clear_up(world, later=EIGHT_DAYS)
+        assert len(world.jobs()) == 2
+    clear_up(world, later=EIGHT_DAYS)
+    assert len(world.jobs()) == 1
+    assert [path.name for path in world.places()] == [f"gitea-acme-widgets-{issue + 1}"]
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches `kill -9`."""
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_a_place_that_cannot_be_taken_away_keeps_no_other(
+    tmp_path: Path, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(tmp_path / "world")
+    stuck, other = unpushed(world), unpushed(world)
+    for issue in (stuck, other):
+        world.close(issue)
+    ask_elsewhere(world)
+    remove = checkout.remove
+
+    def refused(path: Path) -> None:
+        if path.name == f"gitea-acme-widgets-{stuck}+gone" and path.exists():
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        remove(path)
+
+    monkeypatch.setattr(checkout, "remove", refused)
+    clear_up(world, later=EIGHT_DAYS)
+    assert len(world.jobs()) == 2, "that of the other issue is still there"
+    assert not kept(world, other)
+    assert "clearing up stumbled; the rest goes on" in caplog.text
+    monkeypatch.undo()
+    clear_up(world, later=EIGHT_DAYS)
+    assert len(world.jobs()) == 1
+    assert not list((world.home / "worktrees").glob("*+gone"))
 
 
 @pytest.fixture
