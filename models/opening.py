@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+RESTORING = "+restoring"
+"""The folder in a home in which a restore has begun, and not ended."""
+
 PAUSE_SECONDS, REMIND_SECONDS = 0.5, 60.0
 """How often a database that cannot be used is tried again, and how often that is said."""
 
@@ -144,6 +147,8 @@ def _is_missing(path: Path) -> bool:
 
 
 def _refuse_lost(path: Path) -> None:
+    if (path.parent / RESTORING).is_dir():
+        raise DatabaseLost(f"{path.parent} is only half restored; right would be to run the restore again")
     jobs = path.parent / "jobs"
     if jobs.is_dir() and any(folder.name.isdecimal() for folder in jobs.iterdir()):
         raise DatabaseLost(

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from models import opening
+from models import opening, store
+from models.intake import Look
+from models.store import Incoming
+from models.tables import Thread
 from tests.fakes.gitea import FakeGitea
+from tests.unit.storing import delivery, new_store
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -110,3 +114,29 @@ def make_world(fake: FakeGitea) -> Iterator[MakeWorld]:
             return stack.enter_context(World(root, fake, **settings))
 
         yield make
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home with a database, a place and what is worth nothing elsewhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    database = new_store(home, durable=False)
+    with database.connection_context():
+        store.accept_many(database, [Incoming(delivery(uuid="one"), Look("acme/app", 7, False))])
+        Thread.update(session="ses_1").execute(database)
+    (home / "kugetsu.toml").write_text('webhook_secret = "s"\n')
+    place = home / "worktrees/gitea-acme-app-7"
+    for folder in ("repo.git/objects/info", "repo.git/worktrees/tree", "tree", "home", "tmp/scratch"):
+        (place / folder).mkdir(parents=True)
+    (place / "repo.git/objects/info/alternates").write_text(f"{home}/repos/gitea/acme/app.git/objects\n")
+    (place / "repo.git/worktrees/tree/gitdir").write_text(f"{place}/tree/.git\n")
+    (place / "tree/.git").write_text(f"gitdir: {place}/repo.git/worktrees/tree\n")
+    (place / "tree/link").symlink_to("/etc/passwd")
+    (place / "tmp/findings.md").write_text("found\n")
+    (place / "tmp/scratch/large").write_text("x")
+    os.mkfifo(place / "tree/pipe")
+    (home / "workers").mkdir()
+    (home / "workers/one.lock").touch()
+    yield home
+    database.close()
