@@ -170,7 +170,7 @@ def test_a_migration_killed_half_way_leaves_the_database_as_it_was_and_is_done_b
 
 
 def migrate_killed_at(home: Path, last: int) -> int:
-    """Migrate in a process of its own that is killed before its statement number `last`; its exit code, -9 if it was."""
+    """Migrate in a process of its own, killed before its statement number `last`; the exit code, -9 if it was."""
     if (pid := os.fork()) == 0:
         connect, count = opening._Kept._connect, itertools.count(1)
 
@@ -183,7 +183,7 @@ def migrate_killed_at(home: Path, last: int) -> int:
             made.set_trace_callback(one_more)
             return made
 
-        opening._Kept._connect = connected  # type: ignore[method-assign]
+        opening._Kept._connect = connected  # type: ignore[method-assign, assignment]
         new_store(home).close()
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
