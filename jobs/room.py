@@ -20,7 +20,7 @@ from jobs.place import Place
 from jobs.queue import Lane
 from jobs.wiring import Wiring
 from models import limits, trouble
-from models.disk import Room, folders_of, spoken
+from models.disk import Room, folders_of, spoken, unwritable
 from models.settings import Settings
 
 LOOK_SECONDS: Final = 5.0
@@ -32,17 +32,29 @@ SHARE_OF_TIME: Final = 20
 
 
 def watch(wiring: Wiring) -> None:
-    """Hold everything that waits while a disk that agents fill is nearly full, and let it go on afterwards."""
+    """Hold everything that waits while a disk that agents fill is nearly full or cannot be written, and let it go on
+    afterwards.
+    """
     rooms = [Room.of(folder) for folder in folders_of(wiring.settings)]
-    held = limits.of(wiring.db).held is not None
+    held = limits.of(wiring.db).held == trouble.FULL
     full = any(room.scarce for room in rooms) or (held and not all(room.ample for room in rooms))
-    if limits.hold(wiring.db, trouble.FULL if full else None) and not full:
+    reason = trouble.FULL if full else _why_unwritable(wiring.settings)
+    if limits.hold(wiring.db, reason) and reason is None:
         wiring.bells.ring(Lane.AGENTS)
 
 
+def may_start(settings: Settings) -> bool:
+    """Whether something new may start now: as `watch`, for the moment of starting."""
+    return not is_scarce(settings) and _why_unwritable(settings) is None
+
+
 def is_scarce(settings: Settings) -> bool:
-    """Whether nothing new may start now: as `watch`, for the moment of starting."""
+    """Whether a disk that agents fill is nearly full."""
     return any(Room.of(folder).scarce for folder in folders_of(settings))
+
+
+def _why_unwritable(settings: Settings) -> str | None:
+    return trouble.UNWRITABLE if unwritable(settings) is not None else None
 
 
 class Budget:

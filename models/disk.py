@@ -78,10 +78,17 @@ def floor_of(total: int) -> int:
 
 def folders_of(settings: Settings) -> list[Path]:
     """A folder on each disk that agents fill: what lies in the home may be mounted there, or a link to elsewhere."""
-    home = settings.home
-    inside = (home, *(home / name for name in ("worktrees", "repos", "jobs")))
-    found = [folder for folder in (*inside, settings.temp_dir) if folder is not None and folder.is_dir()]
-    return list({folder.stat().st_dev: folder for folder in reversed(found)}.values())[::-1]
+    return list({folder.stat().st_dev: folder for folder in reversed(_filled(settings))}.values())[::-1]
+
+
+def unwritable(settings: Settings) -> Path | None:
+    """A folder in which nothing can be made, by its rights or because its disk is read-only; None where all is well."""
+    return next((folder for folder in _filled(settings) if not os.access(folder, os.W_OK | os.X_OK)), None)
+
+
+def _filled(settings: Settings) -> list[Path]:
+    inside = (settings.home, *(settings.home / name for name in ("worktrees", "repos", "jobs")))
+    return [folder for folder in (*inside, settings.temp_dir) if folder is not None and folder.is_dir()]
 
 
 def spoken(size: int) -> str:

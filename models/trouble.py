@@ -12,6 +12,7 @@ from peewee import PeeweeException
 LOCKED: Final = "the database is locked by another program"
 FULL: Final = "the disk is full"
 READ_ONLY: Final = "the database cannot be written: the file, its folder or the whole file system is read-only"
+UNWRITABLE: Final = "a folder of the service is read-only"
 BROKEN: Final = "the disk fails: the operating system reports an I/O error"
 DAMAGED: Final = "the database file is damaged; right would be to restore a backup"
 GONE: Final = "the database file is gone from its folder; right would be to put it back, or to restore a backup"

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from models import trouble
-from models.disk import Room, folders_of
+from models.disk import Room, folders_of, unwritable
 from models.settings import Server as ServerSettings
 from models.settings import Settings
 from models.tables import Intake, Server, Worker
@@ -118,6 +118,8 @@ class Health:
             if room.scarce:
                 where = "" if folder == home else f"{folder}: "
                 yield f"{where}{room.words()}: no new agent starts"
+        if (shut := unwritable(self._settings)) is not None:
+            yield f"{shut} is read-only: no new agent starts"
 
 
 def probe_write(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,28 @@ def test_the_disk_of_the_agents_places_counts_where_that_is_another(
             world.wait_for(lambda: not get(world, "/admin/status")["capacity"]["paused"], "the pause to end")
     finally:
         worktrees.unmount()
+
+
+def test_while_the_disk_of_the_agents_places_is_read_only_nothing_starts_and_nothing_fails(
+    disk: SmallDisk, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    worktrees = tmp_path / "world/kugetsu/worktrees"
+    worktrees.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", str(disk.path), str(worktrees)], check=True)
+    try:
+        world = make_world(tmp_path / "world")
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(worktrees)], check=True)
+        world.wait_for(lambda: get(world, "/admin/status")["capacity"]["paused"], "the pause")
+        assert get(world, "/readyz")["reasons"] == [f"{worktrees} is read-only: no new agent starts"]
+        issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+        world.label(issue, "kugetsu/code")
+        world.wait_until(lambda: world.said(issue, "live"), "the comment that follows the job")
+        assert "paused: a folder of the service is read-only." in world.said(issue, "live")[0]
+        subprocess.run(["mount", "-o", "remount,bind,rw", str(worktrees)], check=True)
+        world.wait_for_result(issue)
+        assert [(job.outcome, job.attempt, job.crashes, job.run) for job in world.jobs()] == [("completed", 0, 0, 1)]
+    finally:
+        subprocess.run(["umount", "--lazy", str(worktrees)], check=True)
 
 
 def test_on_a_full_disk_a_webhook_is_refused_with_words_and_taken_later(
