@@ -1,18 +1,21 @@
 """One archive of everything that a service needs to go on elsewhere, made while it runs.
 
 The databases are copied first, each as it is at one moment, and the folders after them: so no row names a commit that
-is not in the archive, and what the folders have more is what a worker that died just then would have left. A mirror is
-copied under its lock. Of a file that changes while it is read, another copy is made; a database of the agent's is taken
-together with its write-ahead log.
+is not in the archive, and what the folders have more is what a worker that died just then would have left. What names
+objects of git's comes before the objects: refs before those of their repository, places before the mirrors they borrow
+from. A mirror is copied under its lock. Of a file that changes while it is read, another copy is made; a database of
+the agent's is taken together with its write-ahead log.
 
 The archive holds what `kugetsu.toml` holds: it is readable by its owner only.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import tarfile
@@ -28,9 +31,11 @@ from jobs.mirror import Mirror
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 CONFIG: Final = "kugetsu.toml"
-DATABASES: Final = ("kugetsu.db", "queue.db")
+DATABASE, BELLS = "kugetsu.db", "queue.db"
+DATABASES: Final = (DATABASE, BELLS)
 
 _COPIES: Final = 5
+_SPARE: Final = ".kugetsu-backup-"
 _IN_MEMORY: Final = 16 * 1024 * 1024
 _SIDES: Final = ("-wal", "-shm", "-journal")
 _TOP_LEFT_OUT: Final = frozenset({"workers", "+restoring", "gateway.json"})
@@ -56,12 +61,13 @@ def back_up(home: Path, target: Path, *, config: Path | None = None, version: st
     """
     home, target = home.resolve(), target.absolute()
     _refuse(home, target)
-    with _written_whole(target) as file, tempfile.TemporaryDirectory(dir=target.parent, prefix=".kugetsu-") as spare:
+    with _spare(target.parent) as spare, _written_whole(target, spare / "draft") as file:
         with _opened(file, packed=target.suffix.endswith("gz")) as tar:
-            writer = _Writer(tar, home, target)
+            writer = _Writer(tar, home, spare)
             writer.text(MANIFEST, json.dumps({"format": FORMAT, "version": version, "home": str(home)}))
-            for name in DATABASES:
-                writer.database(name, Path(spare) / name)
+            writer.database(DATABASE)
+            with suppress(sqlite3.DatabaseError, BackupRefused):  # a service without it makes another
+                writer.database(BELLS)
             if config is not None and not (home / CONFIG).exists():
                 writer.file(config, CONFIG)
             writer.everything()
@@ -87,21 +93,39 @@ def _refuse(home: Path, target: Path) -> None:
 
 
 @contextmanager
-def _written_whole(target: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name when it is complete and on the disk, and never takes the place of another."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
-    number = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _spare(beside: Path) -> Iterator[Path]:
+    """A folder for what is not complete yet. Those that killed backups have left there go, too: they hold secrets."""
+    for left in beside.glob(f"{_SPARE}*"):
+        with suppress(OSError), _locked(left, "r+b", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(left)
+    made = Path(tempfile.mkdtemp(dir=beside, prefix=_SPARE))
     try:
-        with open(number, "w+b") as file:  # noqa: PTH123 - a descriptor, no path
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, target)
-        except FileExistsError:
-            raise BackupRefused(f"{target} has come into being meanwhile; right would be a new name") from None
+        with _locked(made, "wb", fcntl.LOCK_EX):
+            yield made
     finally:
-        draft.unlink(missing_ok=True)
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _locked(spare: Path, mode: str, how: int) -> Iterator[None]:
+    """Says of a spare folder that its backup is at work. Raises OSError where that cannot be had."""
+    with (spare / "lock").open(mode) as lock:
+        fcntl.flock(lock, how)
+        yield
+
+
+@contextmanager
+def _written_whole(target: Path, draft: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name when it is complete and on the disk, and never takes the place of another."""
+    number = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(number, "w+b") as file:  # noqa: PTH123 - a descriptor, no path
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise BackupRefused(f"{target} has come into being meanwhile; right would be a new name") from None
     folder = os.open(target.parent, os.O_RDONLY)
     with suppress(OSError):
         os.fsync(folder)
@@ -109,10 +133,10 @@ def _written_whole(target: Path) -> Iterator[IO[bytes]]:
 
 
 class _Writer:
-    """Adds to the archive, by names below `home`."""
+    """Adds to the archive, by names below `home`. What has to be copied first is copied into the folder `spare`."""
 
-    def __init__(self, tar: tarfile.TarFile, home: Path, target: Path) -> None:
-        self._tar, self._home, self._target = tar, home, target
+    def __init__(self, tar: tarfile.TarFile, home: Path, spare: Path) -> None:
+        self._tar, self._home, self._spare = tar, home, spare
         self.count = 0
 
     def text(self, name: str, text: str) -> None:
@@ -120,9 +144,9 @@ class _Writer:
         info.size, info.mode = len(text.encode()), 0o600
         self._tar.addfile(info, io.BytesIO(text.encode()))
 
-    def database(self, name: str, spare: Path) -> None:
+    def database(self, name: str) -> None:
         """A database of ours as it is now, through SQLite's own online backup."""
-        source = self._home / name
+        source, spare = self._home / name, self._spare / name
         if not source.is_file():
             return
         with closing(sqlite3.connect(source, timeout=30.0)) as live, closing(sqlite3.connect(spare)) as copy:
@@ -131,16 +155,22 @@ class _Writer:
             found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise BackupRefused(f"{source} is damaged ({found}); right would be to restore an older backup")
-        self.file(spare, name)
+        self.file(spare, name, like=source.stat())
 
     def everything(self) -> None:
-        """All folders and files but what is worth nothing elsewhere."""
+        """All folders and files but what is worth nothing elsewhere; what is a link in the home itself, as what it
+        leads to.
+        """
         ours = {f"{name}{side}" for name in DATABASES for side in ("", *_SIDES)}
-        for path in sorted(self._home.iterdir()):
+        for path in sorted(self._home.iterdir(), key=lambda path: (path.name == "repos", path)):
             if path.name in ours | _TOP_LEFT_OUT or path.suffix == ".lock":
                 continue
             if path.name == "repos":
                 self._mirrors(path)
+            elif path.is_symlink() and path.is_dir():
+                self._inside(path)
+            elif path.is_symlink() and path.is_file():
+                self.file(path.resolve(), path.name)
             else:
                 self._tree(path)
 
@@ -165,18 +195,27 @@ class _Writer:
             with suppress(OSError):
                 self._tar.addfile(_plain(self._tar.gettarinfo(path, str(name))))
             if stat.S_ISDIR(kind.st_mode):
-                for inner in _inside(path):
-                    self._tree(inner)
+                self._inside(path)
 
-    def file(self, path: Path, name: str) -> None:
-        """A plain file, and its write-ahead log if it is a database with one; one that has gone is left out."""
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as main, tempfile.SpooledTemporaryFile(_IN_MEMORY) as beside:
+    def _inside(self, folder: Path) -> None:
+        for inner in _entries(folder):
+            self._tree(inner)
+
+    def file(self, path: Path, name: str, *, like: os.stat_result | None = None) -> None:
+        """A plain file, and its write-ahead log if it is a database with one; one that has gone is left out. `like`:
+        with this one's owner and rights.
+        """
+        with self._copy() as main, self._copy() as beside:
             copied = _copied(path, main, beside)
             if copied is None:
                 return
-            self._add(name, copied, main)
+            self._add(name, like or copied, main)
             if beside.tell():
                 self._add(f"{name}-wal", copied, beside)
+
+    def _copy(self) -> tempfile.SpooledTemporaryFile[bytes]:
+        """Not where temporary files are else: a mirror's packs may be larger than what fits there."""
+        return tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._spare))
 
     def _add(self, name: str, kind: os.stat_result, content: IO[bytes]) -> None:
         info = tarfile.TarInfo(name)
@@ -227,9 +266,10 @@ def _copy(path: Path, into: IO[bytes]) -> os.stat_result | None:
     return kind
 
 
-def _inside(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder; git's objects last, after whatever names them."""
     try:
-        return sorted(folder.iterdir())
+        return sorted(folder.iterdir(), key=lambda path: (path.name == "objects", path))
     except OSError:
         return []
 

@@ -44,7 +44,7 @@ class AgentsLane:
 
     def _claim(self) -> Claimed | None:
         wiring = self._wiring
-        if room.is_scarce(room.folders_of(wiring.settings)):
+        if not room.may_start(wiring.settings):
             return None
         now = wiring.clock()
         held = budgets.held(wiring.db, budgets.limits_of(wiring.settings), now=now)

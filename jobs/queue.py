@@ -6,18 +6,22 @@ in this lane": lost, doubled or late, they do no harm, for the truth is in the j
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
-from huey import SqliteHuey
+from huey import Huey
 from huey.consumer import Consumer
 from huey.registry import Message
 from huey.serializer import Serializer
+from huey.storage import SqliteStorage
 
 from models import trouble
 
@@ -28,6 +32,9 @@ REPEAT_SECONDS = 60.0
 
 POLL_SECONDS = 0.05
 """How often an idle lane looks for a message. Huey's own default grows to 10 s (consumer.py, `max_delay`)."""
+
+BUSY_SECONDS = 1.0
+"""How long a ring waits for another program's lock of the file: a webhook has to be answered meanwhile."""
 
 
 class Lane(StrEnum):
@@ -54,20 +61,84 @@ class _PlainRings(Serializer):  # type: ignore[misc]  # huey ships no types
 
 
 class _SaidOnce(logging.Filter):
-    """Lets a message through once in a while, in one line."""
+    """Lets a kind of message through once in a while, in one line. Of the numbers in it each is another."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.msg
         if record.exc_info and record.exc_info[1] is not None:
+            kind = f"{record.msg}: {record.exc_info[1]}"
             record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
             record.exc_info = record.exc_text = None
-        due = self._said.get(record.getMessage(), 0.0) <= record.created
+        due = self._said.get(kind, 0.0) <= record.created
         if due:
-            self._said[record.getMessage()] = record.created + REPEAT_SECONDS
+            self._said[kind] = record.created + REPEAT_SECONDS
         return due
+
+
+class _File(SqliteStorage):  # type: ignore[misc]  # huey ships no types
+    """The file of the bells. It is opened when it is needed, and where it is damaged or gone it is begun anew, also by
+    several processes that have it open: a ring that is lost by that is found by the sweep.
+    """
+
+    _conn: sqlite3.Connection | None
+    _inode: int | None = None
+
+    @contextmanager
+    def db(self, commit: bool = False, close: bool = False) -> Iterator[sqlite3.Cursor]:
+        if _inode_of(self.filename) != self._inode:
+            self._let_go()  # another process has begun it anew
+        try:
+            with super().db(commit=commit, close=close) as cursor:
+                yield cursor
+        except sqlite3.DatabaseError as error:
+            if trouble.of_storage(error) == trouble.DAMAGED:
+                self._let_go()
+                _begin_anew(Path(self.filename))
+            raise
+
+    def _let_go(self) -> None:
+        """As `close`, for several threads that find the same at once."""
+        with self.lock:
+            if self._conn is not None:
+                self._conn.close()
+            self._conn = None
+
+    def _create_connection(self) -> sqlite3.Connection:
+        made: sqlite3.Connection = super()._create_connection()
+        for statement in self.ddl:
+            made.execute(statement)
+        self._inode = _inode_of(self.filename)
+        return made
+
+
+def _inode_of(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 - asked twenty times a second
+    except OSError:
+        return None
+
+
+def _begin_anew(path: Path) -> None:
+    """Take a damaged file away, unless another process has done so already."""
+    with path.with_name(f"{path.name}.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_sound(path):
+            return
+        log.warning("%s is damaged and begun anew; it holds nothing that must survive", path)
+        for side in ("", "-wal", "-shm"):
+            path.with_name(f"{path.name}{side}").unlink(missing_ok=True)
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path)) as again:
+            return bool(again.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError as error:
+        return trouble.of_storage(error) != trouble.DAMAGED
 
 
 class _Embedded(Consumer):  # type: ignore[misc]  # huey ships no types
@@ -96,36 +167,28 @@ class Bells:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opening = threading.Lock()
-        self._hueys: dict[Lane, SqliteHuey] = {}
+        self._hueys: dict[Lane, Huey] = {}
         self._looks: dict[Lane, Callable[[], object]] = {}
         self._answers: dict[Lane, Callable[[], None]] = {}
         self._consumers: list[tuple[_Embedded, threading.Thread]] = []
 
-    def _open(self, lane: Lane) -> SqliteHuey:
+    def _open(self, lane: Lane) -> Huey:
         """The lane's queue; its file is opened when it is first needed, for it may be that it cannot be, now."""
         with self._opening:
             if lane not in self._hueys:
-                huey = self._made(lane)
+                huey = Huey(
+                    str(lane),
+                    storage_class=_File,
+                    filename=str(self._path),
+                    create_tables=False,
+                    timeout=BUSY_SECONDS,
+                    fsync=False,  # a lost ring is found by the sweep, so the file need not wait for the disk
+                    results=False,
+                    serializer=_PlainRings(),
+                )
                 self._looks[lane] = huey.task(name="look")(self._answer_of(lane))
                 self._hueys[lane] = huey
             return self._hueys[lane]
-
-    def _made(self, lane: Lane) -> SqliteHuey:
-        """The lane's queue; a damaged file, which holds nothing that must survive, is begun anew."""
-        try:
-            return self._huey(lane, self._path)
-        except sqlite3.DatabaseError as error:
-            if trouble.of_storage(error) != trouble.DAMAGED:
-                raise
-            log.warning("%s is damaged and begun anew; it holds nothing that must survive", self._path)
-            for side in ("", "-wal", "-shm"):
-                self._path.with_name(f"{self._path.name}{side}").unlink(missing_ok=True)
-            return self._huey(lane, self._path)
-
-    @staticmethod
-    def _huey(lane: Lane, path: Path) -> SqliteHuey:
-        # A lost ring is found by the sweep, so the file need not wait for the disk.
-        return SqliteHuey(str(lane), filename=str(path), results=False, fsync=False, serializer=_PlainRings())
 
     def _answer_of(self, lane: Lane) -> Callable[[], None]:
         def look() -> None:

@@ -19,7 +19,7 @@ from models.ledger import Claimed
 from models.moves import State
 from models.tables import Job, Thread, Worker
 
-STAGING: Final = "+restoring"
+STAGING: Final = opening.RESTORING
 
 _MODE: Final = 0o755
 """The most that anything restored may allow: nothing runs as its owner, and only that one writes to it."""
@@ -80,12 +80,14 @@ def _unpack(archive: Path, staging: Path) -> _Manifest:
                 raise RestoreRefused(f"{archive} is no backup of Kugetsu's")
             if (name := _leading_out(members)) is not None:
                 raise RestoreRefused(f"{archive} was tampered with: it would write to {name}")
+            if (name := _not_ours(members)) is not None:
+                raise RestoreRefused(f"{archive} was tampered with: {name} is nothing that a backup holds")
             for member in members:
                 member.mode &= _MODE
             # Python 3.11.2, which Debian 12 has, knows no filters; newer ones ask for one, and their own would refuse
             # links to other folders.
             more: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
-            tar.extractall(staging, members=list(filter(_is_ours, members)), numeric_owner=True, **more)  # noqa: S202
+            tar.extractall(staging, members=members, numeric_owner=True, **more)  # noqa: S202
         manifest = msgspec.json.decode((staging / MANIFEST).read_bytes(), type=_Manifest)
     except (tarfile.TarError, msgspec.DecodeError, EOFError) as error:
         raise RestoreRefused(f"{archive} cannot be read as a backup: {error}") from error
@@ -104,9 +106,16 @@ def _leading_out(members: Sequence[tarfile.TarInfo]) -> str | None:
     return None
 
 
-def _is_ours(member: tarfile.TarInfo) -> bool:
-    """What `jobs.backup` writes: files, folders, symbolic links."""
-    return member.isreg() or member.isdir() or member.issym()
+def _not_ours(members: Sequence[tarfile.TarInfo]) -> str | None:
+    """The name of a member that `jobs.backup` never writes: it knows files, folders, and links in agents' places only,
+    so no link leads the service from its own folders to elsewhere.
+    """
+    for member in members:
+        parts = PurePosixPath(member.name).parts
+        is_in_place = len(parts) > 2 and parts[0] == "worktrees"  # noqa: PLR2004
+        if not (member.isreg() or member.isdir() or (member.issym() and is_in_place)):
+            return member.name
+    return None
 
 
 def _repoint(staging: Path, old: str, new: str) -> None:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,10 @@ from jobs.gitea import GiteaError, GiteaMissing
 from jobs.pull_place import READING
 from jobs.report import target_of
 from jobs.servers import Forge
+from jobs.whereabouts import Whereabouts
 from jobs.wiring import Wiring
 from jobs.workspace import MirrorBusy, Target, Workspace
-from models import retention, threads, trouble
+from models import repos, retention, threads, trouble
 from models.disk import Room
 from models.tables import Thread
 
@@ -33,6 +35,7 @@ DAY: Final = 86_400.0
 QUIET_SECONDS: Final = 60.0
 ASK_AGAIN_SECONDS: Final = DAY
 """How often Gitea is asked whether an old conversation's issue is still open."""
+MISSING: Final = "missing"
 
 
 class Retention:
@@ -41,6 +44,7 @@ class Retention:
     def __init__(self, wiring: Wiring, workspace: Workspace) -> None:
         self._wiring = wiring
         self._workspace = workspace
+        self._whereabouts = Whereabouts(wiring)
         self._open_until: dict[int, float] = {}
 
     def run(self) -> None:
@@ -94,27 +98,49 @@ class Retention:
         return self._wiring.stopping.wait(retention.REST_SECONDS)
 
     def _conversations(self) -> None:
+        """Each by itself: what cannot be taken away keeps nothing else."""
         for number in retention.quiet_threads(self._wiring.db, before=self._before):
-            if self._wiring.stopping.is_set():
-                return
-            try:
-                self._conversation(threads.load(self._wiring.db, number))
-            except (GiteaError, MirrorBusy) as error:
-                log.warning("whether thread %d is still needed is not known now: %s", number, error)
+            self._try(partial(self._conversation, number))
 
-    def _conversation(self, thread: Thread) -> None:
+    def _conversation(self, number: int) -> None:
+        try:
+            self._look_at(threads.load(self._wiring.db, number))
+        except (GiteaError, MirrorBusy) as error:
+            log.warning("whether thread %d is still needed is not known now: %s", number, error)
+
+    def _look_at(self, thread: Thread) -> None:
         now = self._wiring.clock()
         if self._open_until.get(thread.id, 0.0) > now:
             return
         forge = self._wiring.forges[thread.server]
-        if _is_open(forge, thread):
+        if self._is_needed(forge, thread):
             self._open_until[thread.id] = now + ASK_AGAIN_SECONDS
             return
         target = target_of(forge, thread, "")
         place = self._workspace.place(target)
         with self._workspace.alone(place):
-            if retention.is_quiet(self._wiring.db, thread.id, before=self._before):
+            # Asked again, since it may have been waited for while somebody reopened the issue.
+            is_quiet = retention.is_quiet(self._wiring.db, thread.id, before=self._before)
+            if is_quiet and not self._is_needed(forge, thread):
                 self._forget(thread, target)
+
+    def _is_needed(self, forge: Forge, thread: Thread) -> bool:
+        """Whether its issue is open, or its pull request, or that cannot be known. Raises GiteaError."""
+        numbers = [thread.issue, *([thread.pull] if thread.pull is not None else [])]
+        states = [_state_of(forge, thread.repo.name, number) for number in numbers]
+        if "open" in states:
+            return True
+        return MISSING in states and self._may_come_back(forge, thread)
+
+    def _may_come_back(self, forge: Forge, thread: Thread) -> bool:
+        """Whether the whole repository is out of sight and has not been for long: who takes the bot's access away for
+        an hour must not find its work gone. Raises GiteaError.
+        """
+        where = self._whereabouts.follow(forge, thread.repo)
+        if not where.gone:
+            return where.moved
+        watch = repos.watch_of(self._wiring.db, thread.repo_id)
+        return watch is None or watch.lost_at is None or watch.lost_at >= self._before
 
     def _forget(self, thread: Thread, target: Target) -> None:
         """Places and refs first: where this is cut short, the row leads here again."""
@@ -134,16 +160,14 @@ class Retention:
         folders = self._wiring.settings.home / "jobs"
         for folder in sorted(folders.iterdir()) if folders.is_dir() else []:
             if folder.name.isdecimal() and int(folder.name) not in needed and _is_older(folder, self._before):
-                checkout.remove(folder)
+                self._try(partial(checkout.remove, folder))
 
     def _mirrors(self) -> None:
         home, wanted = self._wiring.settings.home, retention.repos_with_threads(self._wiring.db)
         for path in sorted((home / "repos").glob("*/*/*.git")):
-            if self._wiring.stopping.is_set():
-                return
             server, owner, name = path.parts[-3:]
             is_wanted = (server, f"{owner}/{name.removesuffix('.git')}") in wanted
-            compacting.compact(path, home / "worktrees", wanted=is_wanted)
+            self._try(partial(compacting.compact, path, home / "worktrees", wanted=is_wanted))
 
     def _database(self) -> None:
         db, now = self._wiring.db, self._wiring.clock()
@@ -155,12 +179,12 @@ class Retention:
                 log.info("the database gave %d bytes back", given)
 
 
-def _is_open(forge: Forge, thread: Thread) -> bool:
-    """Whether the issue is open. One that is gone, or in a repository that is, is not."""
+def _state_of(forge: Forge, repo: str, number: int) -> str:
+    """Of an issue or pull request: `open`, `closed` or `missing`."""
     try:
-        return forge.gitea.issue(thread.repo.name, thread.issue).state == "open"
+        return forge.gitea.issue(repo, number).state
     except GiteaMissing:
-        return False
+        return MISSING
 
 
 def _is_older(folder: Path, moment: float) -> bool:

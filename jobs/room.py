@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from jobs.place import Place
 from jobs.queue import Lane
 from jobs.wiring import Wiring
 from models import limits, trouble
-from models.disk import Room, spoken
+from models.disk import Room, folders_of, spoken, unwritable
 from models.settings import Settings
 
 LOOK_SECONDS: Final = 5.0
@@ -30,28 +31,35 @@ SHARE_OF_TIME: Final = 20
 """One part in so many of the time may go into adding up."""
 
 
-def folders_of(settings: Settings) -> tuple[Path, ...]:
-    """The folders whose disks agents fill."""
-    return (settings.home, *([settings.temp_dir] if settings.temp_dir is not None else []))
-
-
-def watch(wiring: Wiring, folders: Sequence[Path]) -> None:
-    """Hold everything that waits while the disk of one of these folders is nearly full, and let it go on afterwards."""
-    rooms = [Room.of(folder) for folder in folders if folder.is_dir()]
-    held = limits.of(wiring.db).held is not None
+def watch(wiring: Wiring) -> None:
+    """Hold everything that waits while a disk that agents fill is nearly full or cannot be written, and let it go on
+    afterwards.
+    """
+    rooms = [Room.of(folder) for folder in folders_of(wiring.settings)]
+    held = limits.of(wiring.db).held == trouble.FULL
     full = any(room.scarce for room in rooms) or (held and not all(room.ample for room in rooms))
-    if limits.hold(wiring.db, trouble.FULL if full else None) and not full:
+    reason = trouble.FULL if full else _why_unwritable(wiring.settings)
+    if limits.hold(wiring.db, reason) and reason is None:
         wiring.bells.ring(Lane.AGENTS)
 
 
-def is_scarce(folders: Sequence[Path]) -> bool:
-    """Whether nothing new may start now: as `watch`, for the moment of starting."""
-    return any(Room.of(folder).scarce for folder in folders if folder.is_dir())
+def may_start(settings: Settings) -> bool:
+    """Whether something new may start now: as `watch`, for the moment of starting."""
+    return not is_scarce(settings) and _why_unwritable(settings) is None
+
+
+def is_scarce(settings: Settings) -> bool:
+    """Whether a disk that agents fill is nearly full."""
+    return any(Room.of(folder).scarce for folder in folders_of(settings))
+
+
+def _why_unwritable(settings: Settings) -> str | None:
+    return trouble.UNWRITABLE if unwritable(settings) is not None else None
 
 
 class Budget:
-    """What one run may take of the disk: its place's folders together at most a quarter of the file system, and nothing
-    more of what has to stay free for the databases to end in good order.
+    """What one run may take of a disk: its place's folders together at most a quarter of it, in bytes and in files, and
+    nothing more of what has to stay free for the databases to end in good order.
     """
 
     def __init__(self, place: Place) -> None:
@@ -64,14 +72,28 @@ class Budget:
         now = time.monotonic()
         if now < self._due:
             return None
-        room = Room.of(self._folders[0])
-        taken = sum(map(size_of, self._folders))
+        why = next(filter(None, map(_why_too_much, self._by_disk())), None)
         self._due = time.monotonic() + max(LOOK_SECONDS, SHARE_OF_TIME * (time.monotonic() - now))
-        if taken > room.most_of_a_place:
-            return f"{TOOK} {spoken(taken)} of the disk; {spoken(room.most_of_a_place)} is the most one may take"
-        if room.free < room.floor // 4 and taken > room.floor:
-            return f"{TOOK} {spoken(taken)} of a disk that is nearly full"
-        return None
+        return why
+
+    def _by_disk(self) -> list[list[Path]]:
+        disks: dict[int, list[Path]] = {}
+        for folder in self._folders:
+            disks.setdefault(folder.stat().st_dev, []).append(folder)
+        return list(disks.values())
+
+
+def _why_too_much(folders: Sequence[Path]) -> str | None:
+    room, taken = Room.of(folders[0]), Taken()
+    for folder in folders:
+        taken.add(folder)
+    if taken.size > room.most_of_a_place:
+        return f"{TOOK} {spoken(taken.size)} of the disk; {spoken(room.most_of_a_place)} is the most one may take"
+    if (most := room.most_files_of_a_place) is not None and taken.files > most:
+        return f"{TOOK} {taken.files} of the files that the disk can hold; {most} is the most one may take"
+    if room.free < room.floor // 4 and taken.size > room.floor:
+        return f"{TOOK} {spoken(taken.size)} of a disk that is nearly full"
+    return None
 
 
 def clear(inside: Inside) -> None:
@@ -86,15 +108,22 @@ def clear(inside: Inside) -> None:
     inside.do("git clean -ffdxq")
 
 
-def size_of(folder: Path) -> int:
-    """Bytes that a folder takes on the disk, following no link. What vanishes meanwhile counts nothing."""
-    total, waiting = 0, [folder]
-    while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    kind = entry.stat(follow_symlinks=False)
-                    total += kind.st_blocks * 512
-                    if stat.S_ISDIR(kind.st_mode):
-                        waiting.append(Path(entry.path))
-    return total
+@dataclass
+class Taken:
+    """What folders take of a disk: bytes, and files."""
+
+    size: int = 0
+    files: int = 0
+
+    def add(self, folder: Path) -> None:
+        """What this one takes, following no link. What vanishes meanwhile counts nothing."""
+        waiting = [folder]
+        while waiting:
+            with suppress(OSError), os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    with suppress(OSError):
+                        kind = entry.stat(follow_symlinks=False)
+                        self.size += kind.st_blocks * 512
+                        self.files += 1
+                        if stat.S_ISDIR(kind.st_mode):
+                            waiting.append(Path(entry.path))

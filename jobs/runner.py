@@ -33,7 +33,6 @@ from jobs.workspace import (
     Workspace,
 )
 from models import ledger, spending, threads, trouble
-from models.disk import Room
 from models.ledger import Claimed
 from models.moves import Outcome
 from models.tables import Job, Thread
@@ -168,7 +167,7 @@ class Runner:
         crashes = errand.job.crashes + 1
         agent.tidy(errand.run_dir)
         self._check(errand)
-        if self._room.scarce:
+        if self._is_scarce:
             self._ends.again(errand.claimed, trouble.FULL, counts=False)
             return
         if crashes >= MAX_CRASHES:
@@ -262,7 +261,7 @@ class Runner:
                 )
             case Failed() if full := errand.purse.full():
                 self._cut_short(errand, errand.purse.said(full), transcript.text)
-            case Failed() if (self._room.scarce or result.without_room) and result.ended == "exited":
+            case Failed() if (self._is_scarce or result.without_room) and result.ended == "exited":
                 self._ends.again(errand.claimed, trouble.FULL, counts=False)
             case Failed(reason=reason, passing=True) if self._may_try_again(errand):
                 self._ends.again(errand.claimed, reason, counts=True)
@@ -310,8 +309,8 @@ class Runner:
         self._launch(errand, self._recipes.terms(errand, repofile.kept(self._wiring, errand.thread.repo)))
 
     @property
-    def _room(self) -> Room:
-        return Room.of(self._wiring.settings.home)
+    def _is_scarce(self) -> bool:
+        return room.is_scarce(self._wiring.settings)
 
     def _is_held(self, errand: Errand) -> bool:
         """Whether a budget is spent, so that no agent is started. What a month has spent comes back with the next one:

@@ -18,6 +18,7 @@ from jobs.whereabouts import Whereabouts
 from jobs.wiring import Wiring
 from jobs.workspace import FetchFailed, InsideStopped, MirrorBusy, RepositoryUnreadable, WorkspaceRefused
 from models import ledger, threads, trouble
+from models.disk import unwritable
 from models.ledger import Claimed
 from models.moves import Outcome
 from models.tables import Thread
@@ -63,6 +64,9 @@ class Settling:
     def _after_trouble(self, claimed: Claimed, error: Exception) -> None:
         if trouble.of_database(error) is not None:
             raise error  # and its agent may well go on: see `jobs.lane`
+        if isinstance(error, PermissionError) and unwritable(self._wiring.settings) is not None:
+            self.again(claimed, trouble.UNWRITABLE, counts=False)
+            return
         if (words := trouble.of_storage(error)) is not None:
             self.again(claimed, words, counts=False)
             return

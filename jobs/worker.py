@@ -224,7 +224,7 @@ class WorkerProcess:
             pause = CLEARING_SECONDS
 
     def _watch_room(self) -> None:
-        room.watch(self._wiring, room.folders_of(self._settings))
+        room.watch(self._wiring)
 
     def _check_server(self, name: str) -> None:
         """In a thread of its own: a server that does not answer keeps whoever asks it."""

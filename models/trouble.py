@@ -12,12 +12,15 @@ from peewee import PeeweeException
 LOCKED: Final = "the database is locked by another program"
 FULL: Final = "the disk is full"
 READ_ONLY: Final = "the database cannot be written: the file, its folder or the whole file system is read-only"
+UNWRITABLE: Final = "a folder of the service is read-only"
 BROKEN: Final = "the disk fails: the operating system reports an I/O error"
 DAMAGED: Final = "the database file is damaged; right would be to restore a backup"
+GONE: Final = "the database file is gone from its folder; right would be to put it back, or to restore a backup"
 MISSING: Final = "the database has not been set up yet"
 
 # What SQLite says (sqlite3ErrStr in its main.c), and git, which gives on what the C library says.
 _SAID: Final = (
+    (re.compile(re.escape(GONE)), GONE),
     (re.compile(r"database (table )?is locked|database schema is locked"), LOCKED),
     (re.compile(r"database or disk is full|No space left on device|Disk quota exceeded"), FULL),
     (re.compile(r"readonly database|unable to open database file|Read-only file system"), READ_ONLY),

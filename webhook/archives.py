@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +23,8 @@ def back_up(settings: Settings, environ: Mapping[str, str], file: Path) -> int:
     """Write the archive and say what is in it, and what is not."""
     named = environ.get(CONFIG_VARIABLE, "").strip()
     config = Path(named).expanduser() if named else None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("kugetsu: ended before it was complete, so nothing is written"))
     made = backup.back_up(settings.home, file, config=config, version=version("kugetsu"))
     print(f"{made.path}: {made.files} files, {spoken(made.size)}. It holds secrets. Settings that come from the")
     print("environment are not in it.")

@@ -22,7 +22,7 @@ from jobs.queue import Bells, Lane
 from jobs.sandbox import SandboxUnavailable
 from jobs.worker import WorkerProcess
 from models import opening, trouble
-from models.opening import DatabaseTooNew
+from models.opening import DatabaseRefused
 from models.settings import Settings, SettingsError, load
 from webhook import archives, doctor
 from webhook.app import create_app
@@ -37,7 +37,7 @@ from webhook.wiring import Wiring
 log = logging.getLogger("kugetsu")
 
 WELL, NOT_NOW, WRONG = 0, 1, 2
-REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseTooNew, *archives.REFUSALS, OSError)
+REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseRefused, *archives.REFUSALS, OSError)
 """Raised where somebody has to change something before it can work."""
 WORKER_NICENESS = 5
 """The work gives way to the receiving: a webhook has five seconds to be answered, once. Agents give way to both."""

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from models import trouble
-from models.disk import Room
+from models.disk import Room, folders_of, unwritable
 from models.settings import Server as ServerSettings
 from models.settings import Settings
 from models.tables import Intake, Server, Worker
@@ -108,13 +108,18 @@ class Health:
                 yield f"{name}: {seen[name].problem or 'it cannot be used'}"
 
     def _disk_problems(self) -> Iterator[str]:
+        home = self._settings.home
         try:
-            room = Room.of(self._settings.home)
+            rooms = {folder: Room.of(folder) for folder in (folders_of(self._settings) or [home])}
         except OSError as error:
             yield f"the free disk space cannot be read: {error.strerror}"
             return
-        if room.scarce:
-            yield f"{room.words()}: no new agent starts"
+        for folder, room in rooms.items():
+            if room.scarce:
+                where = "" if folder == home else f"{folder}: "
+                yield f"{where}{room.words()}: no new agent starts"
+        if (shut := unwritable(self._settings)) is not None:
+            yield f"{shut} is read-only: no new agent starts"
 
 
 def probe_write(database: Database) -> None:

@@ -10,14 +10,14 @@ import threading
 from peewee import Database, PeeweeException
 
 from models import opening, trouble
-from models.opening import DatabaseTooNew
+from models.opening import DatabaseRefused
 from models.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 def prepared(settings: Settings, stop: threading.Event) -> bool:
-    """Wait until the database is up to date; False where `stop` was set before. Raises DatabaseTooNew."""
+    """Wait until the database is up to date; False where `stop` was set before. Raises DatabaseRefused."""
     database = opening.open_database(settings.home / "kugetsu.db")
     lock, capacity = settings.home / "migrate.lock", settings.max_concurrent_agents
     return opening.migrate_patiently(database, lock, capacity=capacity, stop=stop)
@@ -25,13 +25,13 @@ def prepared(settings: Settings, stop: threading.Event) -> bool:
 
 class Preparing:
     """Brings the database up to date: at once, or else, where it cannot be used now, beside the serving, so that
-    whoever sends or asks is told so. The first try is made here. Raises DatabaseTooNew.
+    whoever sends or asks is told so. The first try is made here. Raises DatabaseRefused.
     """
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._settings = settings
         self._stop = threading.Event()
-        self._too_new: DatabaseTooNew | None = None
+        self._refused: DatabaseRefused | None = None
         self._thread: threading.Thread | None = None
         try:
             opening.migrate(database, settings.home / "migrate.lock", capacity=settings.max_concurrent_agents)
@@ -51,13 +51,13 @@ class Preparing:
             self._thread.join()
 
     def check(self) -> None:
-        """Raise DatabaseTooNew where that was found beside the serving, which it has ended."""
-        if self._too_new is not None:
-            raise self._too_new
+        """Raise DatabaseRefused where that was found beside the serving, which it has ended."""
+        if self._refused is not None:
+            raise self._refused
 
     def _go_on(self) -> None:
         try:
             prepared(self._settings, self._stop)
-        except DatabaseTooNew as error:
-            self._too_new = error
+        except DatabaseRefused as error:
+            self._refused = error
             os.kill(os.getpid(), signal.SIGTERM)

@@ -15,7 +15,7 @@ from jobs.git import GitFailed
 from jobs.sandbox import Sandbox, SandboxUnavailable
 from models import opening, trouble
 from models.checkup import Finding, unknown, warning, well, wrong
-from models.disk import Room
+from models.disk import Room, folders_of, spoken
 from models.settings import Settings
 
 OLDEST_GIT = (2, 31)
@@ -43,17 +43,16 @@ def home(settings: Settings) -> Finding:
 
 def disk(settings: Settings) -> Finding:
     """Room for clones and logs."""
+    home = settings.home
     try:
-        room = Room.of(settings.home)
+        rooms = {folder: Room.of(folder) for folder in (folders_of(settings) or [home])}
     except OSError as error:
         return unknown("disk", f"the free space cannot be read: {error.strerror}")
-    free, floor = room.free >> 20, room.floor >> 20
-    if room.scarce:
-        why = f"with less than {floor} MiB no new work is started"
-        return wrong(
-            "disk", f"only {free} MiB of {settings.home} are free", why=why, cure="make room: KUGETSU_RETENTION_DAYS"
-        )
-    return well("disk", f"{free} MiB free")
+    for folder, room in rooms.items():
+        if room.scarce:
+            why, cure = "no new work is started meanwhile", "make room: KUGETSU_RETENTION_DAYS"
+            return wrong("disk", f"{folder}: {room.words()}", why=why, cure=cure)
+    return well("disk", f"{spoken(min(room.free for room in rooms.values()))} free")
 
 
 def database(settings: Settings) -> tuple[Finding, Database | None]:
@@ -67,7 +66,7 @@ def database(settings: Settings) -> tuple[Finding, Database | None]:
         with db.connection_context():
             opening.probe(db)
             behind = opening.pending(db)
-    except (PeeweeException, opening.DatabaseTooNew) as error:
+    except (PeeweeException, opening.DatabaseRefused) as error:
         said = f"{path}: {trouble.of_storage(error) or error}"
         why = "webhooks are answered with 503 and nothing starts"
         return wrong("database", said, why=why, cure=f"lsof {path}"), None

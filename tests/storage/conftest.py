@@ -5,13 +5,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from models import opening
+from models import opening, store
+from models.intake import Look
+from models.store import Incoming
+from models.tables import Thread
 from tests.fakes.gitea import FakeGitea
+from tests.unit.storing import delivery, new_store
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +30,7 @@ class SmallDisk:
     """A file system of its own (tmpfs), mounted at `path`."""
 
     def __init__(self, path: Path, size: int) -> None:
-        self.path, self._ballast = path, path / "ballast"
+        self.path, self._ballast, self._many = path, path / "ballast", path / "many"
         path.mkdir(parents=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
 
@@ -37,12 +41,21 @@ class SmallDisk:
                 file.write(b"\0" * min(left, MIB))
                 file.flush()
 
+    def fill_with_files(self, *, most: int = 1200) -> None:
+        """Make empty files until it can hold no more, which is `most` from now on."""
+        self.remount(f"rw,nr_inodes={most}")
+        self._many.mkdir()
+        with suppress(OSError):
+            for number in range(most):
+                (self._many / str(number)).touch()
+
     def empty(self) -> None:
         """Take that away again."""
-        self._ballast.unlink()
+        self._ballast.unlink(missing_ok=True)
+        shutil.rmtree(self._many, ignore_errors=True)
 
     def remount(self, how: str) -> None:
-        """`ro` or `rw`."""
+        """With these options: `ro` or `rw`, say."""
         subprocess.run(["mount", "-o", f"remount,{how}", str(self.path)], check=True)
 
     def unmount(self) -> None:
@@ -101,3 +114,29 @@ def make_world(fake: FakeGitea) -> Iterator[MakeWorld]:
             return stack.enter_context(World(root, fake, **settings))
 
         yield make
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home with a database, a place and what is worth nothing elsewhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    database = new_store(home, durable=False)
+    with database.connection_context():
+        store.accept_many(database, [Incoming(delivery(uuid="one"), Look("acme/app", 7, False))])
+        Thread.update(session="ses_1").execute(database)
+    (home / "kugetsu.toml").write_text('webhook_secret = "s"\n')
+    place = home / "worktrees/gitea-acme-app-7"
+    for folder in ("repo.git/objects/info", "repo.git/worktrees/tree", "tree", "home", "tmp/scratch"):
+        (place / folder).mkdir(parents=True)
+    (place / "repo.git/objects/info/alternates").write_text(f"{home}/repos/gitea/acme/app.git/objects\n")
+    (place / "repo.git/worktrees/tree/gitdir").write_text(f"{place}/tree/.git\n")
+    (place / "tree/.git").write_text(f"gitdir: {place}/repo.git/worktrees/tree\n")
+    (place / "tree/link").symlink_to("/etc/passwd")
+    (place / "tmp/findings.md").write_text("found\n")
+    (place / "tmp/scratch/large").write_text("x")
+    os.mkfifo(place / "tree/pipe")
+    (home / "workers").mkdir()
+    (home / "workers/one.lock").touch()
+    yield home
+    database.close()

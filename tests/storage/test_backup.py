@@ -8,7 +8,6 @@ import sqlite3
 import stat
 import tarfile
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -82,32 +81,6 @@ def test_from_a_backup_of_a_service_at_work_the_running_conversation_goes_on(
 
 TRUSTED: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
 """Takes an archive as it is; Python 3.11.2 does without being told."""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a database, a place and what is worth nothing elsewhere."""
-    home = tmp_path / "home"
-    home.mkdir()
-    database = new_store(home, durable=False)
-    with database.connection_context():
-        store.accept_many(database, [Incoming(delivery(uuid="one"), Look("acme/app", 7, False))])
-        Thread.update(session="ses_1").execute(database)
-    (home / "kugetsu.toml").write_text('webhook_secret = "s"\n')
-    place = home / "worktrees/gitea-acme-app-7"
-    for folder in ("repo.git/objects/info", "repo.git/worktrees/tree", "tree", "home", "tmp/scratch"):
-        (place / folder).mkdir(parents=True)
-    (place / "repo.git/objects/info/alternates").write_text(f"{home}/repos/gitea/acme/app.git/objects\n")
-    (place / "repo.git/worktrees/tree/gitdir").write_text(f"{place}/tree/.git\n")
-    (place / "tree/.git").write_text(f"gitdir: {place}/repo.git/worktrees/tree\n")
-    (place / "tree/link").symlink_to("/etc/passwd")
-    (place / "tmp/findings.md").write_text("found\n")
-    (place / "tmp/scratch/large").write_text("x")
-    os.mkfifo(place / "tree/pipe")
-    (home / "workers").mkdir()
-    (home / "workers/one.lock").touch()
-    yield home
-    database.close()
 
 
 def test_what_is_in_it_and_what_is_not(home: Path, tmp_path: Path) -> None:

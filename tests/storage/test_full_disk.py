@@ -1,6 +1,9 @@
 """A disk that fills up: nothing starts before it is full, nothing is lost when it is, and work goes on by itself."""
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -51,6 +54,63 @@ def test_before_the_disk_is_full_nothing_new_starts_and_the_issue_says_why(
     assert world.labels(issue) == ["kugetsu/done"]
 
 
+def test_a_disk_that_can_hold_no_more_files_is_full_whatever_is_free_on_it(
+    disk: SmallDisk, make_world: MakeWorld
+) -> None:
+    world = make_world(disk.path / "root")
+    disk.fill_with_files()
+    world.wait_for(lambda: get(world, "/admin/status")["capacity"]["paused"], "the pause")
+    (reason,) = get(world, "/readyz")["reasons"]
+    assert reason.startswith("the disk is full: it can hold ")
+    assert reason.endswith(" more files, and 300 have to stay so: no new agent starts")
+    issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+    world.label(issue, "kugetsu/code")
+    world.wait_until(lambda: world.said(issue, "live"), "the comment that follows the job")
+    assert "paused: the disk is full." in world.said(issue, "live")[0]
+    disk.empty()
+    world.wait_for_result(issue)
+    assert [(job.outcome, job.attempt, job.crashes, job.run) for job in world.jobs()] == [("completed", 0, 0, 1)]
+
+
+def test_the_disk_of_the_agents_places_counts_where_that_is_another(
+    disk: SmallDisk, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    worktrees = SmallDisk(tmp_path / "world/kugetsu/worktrees", 64 * MIB)
+    try:
+        world = make_world(tmp_path / "world", TEMP_DIR=str(disk.path))
+        for full in (worktrees, disk):
+            full.fill(leave=10 * MIB)
+            world.wait_for(lambda: get(world, "/admin/status")["capacity"]["paused"], "the pause")
+            (reason,) = get(world, "/readyz")["reasons"]
+            assert reason.startswith(f"{full.path}: the disk is full: ")
+            full.empty()
+            world.wait_for(lambda: not get(world, "/admin/status")["capacity"]["paused"], "the pause to end")
+    finally:
+        worktrees.unmount()
+
+
+def test_while_the_disk_of_the_agents_places_is_read_only_nothing_starts_and_nothing_fails(
+    disk: SmallDisk, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    worktrees = tmp_path / "world/kugetsu/worktrees"
+    worktrees.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", str(disk.path), str(worktrees)], check=True)
+    try:
+        world = make_world(tmp_path / "world")
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(worktrees)], check=True)
+        world.wait_for(lambda: get(world, "/admin/status")["capacity"]["paused"], "the pause")
+        assert get(world, "/readyz")["reasons"] == [f"{worktrees} is read-only: no new agent starts"]
+        issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+        world.label(issue, "kugetsu/code")
+        world.wait_until(lambda: world.said(issue, "live"), "the comment that follows the job")
+        assert "paused: a folder of the service is read-only." in world.said(issue, "live")[0]
+        subprocess.run(["mount", "-o", "remount,bind,rw", str(worktrees)], check=True)
+        world.wait_for_result(issue)
+        assert [(job.outcome, job.attempt, job.crashes, job.run) for job in world.jobs()] == [("completed", 0, 0, 1)]
+    finally:
+        subprocess.run(["umount", "--lazy", str(worktrees)], check=True)
+
+
 def test_on_a_full_disk_a_webhook_is_refused_with_words_and_taken_later(
     disk: SmallDisk, make_world: MakeWorld, fake: FakeGitea, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -99,19 +159,31 @@ def test_a_disk_that_fills_while_agents_work_costs_no_job(
     assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "fixed"
 
 
+TOO_MUCH = {
+    "head -c 20M /dev/zero >big": "took 20 MiB of the disk; 16 MiB is the most one may take",
+    "seq 1500 | xargs touch": "of the files that the disk can hold; 1000 is the most one may take",
+    "head -c 20M /dev/zero >$TMPDIR/big": "took 20 MiB of the disk; 16 MiB is the most one may take",
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
 def test_an_agent_whose_folder_takes_too_much_is_ended_and_what_it_took_is_given_back(
-    disk: SmallDisk, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+    disk: SmallDisk, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
 ) -> None:
     monkeypatch.setattr("jobs.room.LOOK_SECONDS", 0.2)
-    world = make_world(disk.path / "root")
-    fill = "stub: write app.py mine\nstub: commit\nstub: run head -c 20M /dev/zero >big\nstub: wait never"
+    disk.remount("rw,nr_inodes=4000")
+    elsewhere = {"TEMP_DIR": str(disk.path)} if "TMPDIR" in what else {}
+    world = make_world((tmp_path if elsewhere else disk.path) / "root", **elsewhere)
+    fill = f"stub: write app.py mine\nstub: commit\nstub: run {what}\nstub: wait never"
     issue = world.issue("Fill it", fill)
     world.label(issue, "kugetsu/code")
     result = world.wait_for_result(issue)
-    assert "the folder of this issue took 20 MiB of the disk; 16 MiB is the most one may take." in result
+    assert "the folder of this issue took" in result
+    assert TOO_MUCH[what] in result
     assert "What was new there and not committed is gone." in result
     assert [job.outcome for job in world.jobs()] == ["failed"]
     (place,) = world.places()
-    assert not (place / "tree/big").exists()
     assert (place / "tree/app.py").read_text() == "mine"
+    assert not [path for path in (place / "tree").iterdir() if path.name not in (".git", "app.py", "README.md")]
+    assert shutil.disk_usage(disk.path).used < 16 * MIB
     assert get(world, "/readyz")["ready"]

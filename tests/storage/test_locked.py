@@ -72,6 +72,20 @@ def test_while_another_program_holds_the_database_webhooks_are_refused_and_jobs_
     assert "Traceback" not in caplog.text
 
 
+def test_while_another_program_holds_the_doorbell_webhooks_are_taken_and_seen_to_afterwards(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+    world.wait_quiet()
+    with locked(world.home / "queue.db"):
+        world.label(issue, "kugetsu/code")
+        fake.settle()
+        assert fake.deliveries[-1].status == 202
+    world.wait_for_result(issue)
+    assert [(job.outcome, job.run) for job in world.jobs()] == [("completed", 1)]
+
+
 class Web:
     """`kugetsu web` as a process; one that listens already when the database cannot be used."""
 

@@ -1,16 +1,20 @@
 """Clearing up after the days of retention: what goes, what stays, and that its space is given back."""
 
+import errno
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from peewee import SqliteDatabase
 
-from jobs import compacting
+from jobs import checkout, compacting
 from jobs.mirror import Mirror
+from jobs.place import Place
 from jobs.retention import DAY, Retention
+from jobs.workspace import Workspace
 from models import retention, store
 from models.intake import Ignore
 from models.store import Incoming
@@ -52,6 +56,7 @@ def test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed
     world.wait_until(lambda: len(world.said(closed)) == 3, "the answer")
     still_open = done(world, "Another one", "stub: write other.py unpushed\nstub: exit 3")
     world.close(closed)
+    world.close(world.next_pull(closed).number)
     world.wait_quiet()
     world.comment(still_open, "/kugetsu help")  # the newest ask of all is kept for the sake of its number
     world.wait_until(lambda: len(world.said(still_open)) == 3, "the answer")
@@ -84,6 +89,145 @@ def test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed
         Heard.delete().execute(db)
     fake.redeliver(asked[0])
     world.wait_until(lambda: len(world.said(closed)) == 4, "without the keys it is: this shows that they are needed")
+
+
+def unpushed(world: World) -> int:
+    """An issue whose work was never pushed."""
+    return done(world, "Crash on empty input", "stub: write app.py unpushed\nstub: exit 3")
+
+
+def ask_elsewhere(world: World) -> None:
+    """On another issue: the newest job and the newest ask of all are kept for the sake of their numbers."""
+    world.wait_quiet()
+    done(world, "Another one", "stub: write other.py fixed")
+
+
+def kept(world: World, issue: int) -> bool:
+    """Whether the work on this issue is still there."""
+    path = world.home / f"worktrees/gitea-acme-widgets-{issue}/tree/app.py"
+    return path.is_file() and path.read_text() == "unpushed"
+
+
+def test_a_repository_out_of_sight_loses_its_unpushed_work_only_when_it_has_been_for_all_those_days(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    ask_elsewhere(world)
+    fake.forge.state.repo(world.repo).private = True
+    fake.let(world.repo, world.bot, None)
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue), "the bot could not see it for a moment, and the work is gone"
+    clear_up(world, later=EIGHT_DAYS + 6 * DAY)
+    assert kept(world, issue)
+    clear_up(world, later=EIGHT_DAYS + 8 * DAY)
+    assert not kept(world, issue)
+
+
+def test_a_renamed_repository_keeps_its_unpushed_work(tmp_path: Path, make_world: MakeWorld, fake: FakeGitea) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    ask_elsewhere(world)
+    world.repo = fake.rename(world.repo, "gadgets")
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue)
+
+
+def test_what_is_closed_is_kept_while_its_pull_request_is_open(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = done(world, "Crash on empty input", "stub: write app.py fixed")
+    pull = world.next_pull(issue)
+    world.comment(issue, "/kugetsu stub: write app.py unpushed\nstub: exit 3")
+    world.wait_for_result(issue, 2)
+    world.close(issue)
+    ask_elsewhere(world)
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue)
+    world.close(pull.number)
+    ask_elsewhere(world)
+    clear_up(world, later=2 * EIGHT_DAYS)
+    assert not kept(world, issue)
+
+
+def test_what_is_reopened_before_it_is_taken_away_is_kept(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    world.close(issue)
+    ask_elsewhere(world)
+    fake.forge.state.repo(world.repo).hooks.clear()
+    alone = Workspace.alone
+
+    def slowly(workspace: Workspace, place: Place) -> AbstractContextManager[None]:
+        """Somebody reopens the issue while its place is waited for, and no webhook says so."""
+        if place.root.name.endswith(f"-{issue}"):
+            world.reopen(issue)
+        return alone(workspace, place)
+
+    monkeypatch.setattr(Workspace, "alone", slowly)
+    clear_up(world, later=EIGHT_DAYS)
+    assert kept(world, issue)
+
+
+def test_cut_short_at_any_step_it_is_finished_the_next_time(
+    tmp_path: Path, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = unpushed(world)
+    world.close(issue)
+    ask_elsewhere(world)
+    for step in (
+        "jobs.checkout.forget",
+        "jobs.checkout._emptied",
+        "jobs.compacting.drop_refs",
+        "models.retention.jobs_of",
+        "models.retention.forget_thread",
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(step, killed)
+            with pytest.raises(Killed):
+                clear_up(world, later=EIGHT_DAYS)
+        assert len(world.jobs()) == 2
+    clear_up(world, later=EIGHT_DAYS)
+    assert len(world.jobs()) == 1
+    assert [path.name for path in world.places()] == [f"gitea-acme-widgets-{issue + 1}"]
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches `kill -9`."""
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_a_place_that_cannot_be_taken_away_keeps_no_other(
+    tmp_path: Path, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(tmp_path / "world")
+    stuck, other = unpushed(world), unpushed(world)
+    for issue in (stuck, other):
+        world.close(issue)
+    ask_elsewhere(world)
+    remove = checkout.remove
+
+    def refused(path: Path) -> None:
+        if path.name == f"gitea-acme-widgets-{stuck}+gone" and path.exists():
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        remove(path)
+
+    monkeypatch.setattr(checkout, "remove", refused)
+    clear_up(world, later=EIGHT_DAYS)
+    assert len(world.jobs()) == 2, "that of the other issue is still there"
+    assert not kept(world, other)
+    assert "clearing up stumbled; the rest goes on" in caplog.text
+    monkeypatch.undo()
+    clear_up(world, later=EIGHT_DAYS)
+    assert len(world.jobs()) == 1
+    assert not list((world.home / "worktrees").glob("*+gone"))
 
 
 @pytest.fixture

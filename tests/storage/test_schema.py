@@ -1,5 +1,6 @@
 """Databases that were left in the middle of something, by an older version, or by a newer one."""
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -166,6 +167,65 @@ def test_a_migration_killed_half_way_leaves_the_database_as_it_was_and_is_done_b
     monkeypatch.setattr(opening, "MIGRATIONS", folder)
     assert migrate_there(str(first_version), str(folder)) == ["9999_slow"]
     assert "extra" in columns(first_version, "delivery")
+
+
+def migrate_killed_at(home: Path, last: int) -> int:
+    """Migrate in a process of its own, killed before its statement number `last`; the exit code, -9 if it was."""
+    if (pid := os.fork()) == 0:
+        connect, count = opening._Kept._connect, itertools.count(1)
+
+        def one_more(statement: str) -> None:
+            if not statement.startswith(("SELECT", "PRAGMA")) and next(count) == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def connected(database: Any) -> Any:
+            made = connect(database)
+            made.set_trace_callback(one_more)
+            return made
+
+        opening._Kept._connect = connected  # type: ignore[method-assign, assignment]
+        new_store(home).close()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def kill_at_every_step(home: str, told: Connection) -> None:
+    """In a process with one thread, which may fork. Tells how many steps there were, and what was wrong after one."""
+    first, again = Path(home), Path(home).with_name("again")
+    before, steps = rows_of(first), 0
+    while True:
+        shutil.copytree(first, again)
+        steps += 1
+        ended = migrate_killed_at(again, steps)
+        after_kill = rows_of(again)
+        database = new_store(again)
+        sound = database.pragma("integrity_check") == "ok" and opening.pending(database) == []
+        database.close()
+        if ended == 0 or not sound or after_kill != before or rows_of(again) != before:
+            told.send((steps, ended))
+            return
+        shutil.rmtree(again)
+
+
+def test_killed_at_any_statement_of_any_migration_nothing_is_lost_and_the_next_start_ends_it(
+    first_version: Path,
+) -> None:
+    hears, told = SPAWN.Pipe(duplex=False)
+    process = SPAWN.Process(target=kill_at_every_step, args=(str(first_version), told))
+    process.start()
+    process.join()
+    steps, ended = hears.recv()
+    assert ended == 0, f"killed before statement {steps}, it was not as it should be"
+    assert steps > 3 * len(list(opening.MIGRATIONS.glob("[0-9]*.py"))), "each migration has several statements"
+
+
+def test_of_two_that_migrate_at_once_each_migration_is_done_by_one(first_version: Path) -> None:
+    before = rows_of(first_version)
+    with SPAWN.Pool(2) as pool:
+        homes = [(str(first_version), str(opening.MIGRATIONS))] * 2
+        ran = sorted(name for names in pool.starmap(migrate_there, homes) for name in names)
+    assert ran == sorted(path.stem for path in opening.MIGRATIONS.glob("[0-9]*.py"))[1:]
+    assert rows_of(first_version) == before
 
 
 def columns(home: Path, table: str) -> list[str]:

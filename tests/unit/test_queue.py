@@ -145,6 +145,43 @@ def test_an_idle_lane_hears_a_ring_at_once(answering: Answering) -> None:
     )
 
 
+def garbled(path: Path) -> None:
+    """What was in the file and beside it is overwritten."""
+    for file in path.parent.glob(f"{path.name}*"):
+        if not file.name.endswith((".lock", "-shm")):
+            file.write_bytes(b"no database at all" * 500)
+
+
+def torn(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(100)
+
+
+def gone(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize("spoil", [garbled, torn, gone])
+def test_a_file_that_is_spoilt_while_both_sides_use_it_is_begun_anew(
+    tmp_path: Path, spoil: Callable[[Path], None], answering: Answering, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Listener()
+    answering({Lane.DESK: desk})
+    other = Bells(tmp_path / "queue.db")
+    other.ring(Lane.DESK)
+    desk.wait_for(1)
+    spoil(tmp_path / "queue.db")
+    until = time.monotonic() + HEARD_WITHIN
+    while len(desk.heard) < 2:
+        other.ring(Lane.DESK)
+        assert time.monotonic() < until, caplog.text
+        time.sleep(0.05)
+    other.close()
+    assert caplog.text.count("begun anew") <= 1
+    assert len(caplog.records) < 10
+
+
 def test_a_damaged_file_is_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "queue.db").write_bytes(b"no database at all" * 500)
     listener, bells = Listener(), Bells(tmp_path / "queue.db")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,24 @@ def test_what_a_setting_kept_out_counts_once_the_setting_is_changed(tmp_path: Pa
         assert (code, told["status"]) == (200, "accepted")
         assert (count(site, Ask), count(site, Job)) == (1, 1)
         assert replay(site, 1)[1]["status"] == "duplicate"
+
+
+def test_replayed_many_times_at_once_it_asks_once(tmp_path: Path) -> None:
+    with running(settings_for(tmp_path, REPOS="other/*")) as site:
+        site.deliver(asking())
+    with running(settings_for(tmp_path)) as site, ThreadPoolExecutor(8) as people:
+        told = [answer[1]["status"] for answer in people.map(lambda _: replay(site, 1), range(16))]
+        assert sorted(told) == ["accepted", *["duplicate"] * 15]
+        assert (count(site, Ask), count(site, Job)) == (1, 1)
+
+
+def test_what_was_not_verified_is_not_kept_and_so_never_replayed(site: Website) -> None:
+    assert site.deliver(asking(), key="not-the-secret").status_code == 401
+    unsigned = {"X-Gitea-Event": "issue_comment", "Content-Type": "application/json"}
+    assert site.client.post("/webhook", content=asking(), headers=unsigned).status_code == 401
+    assert site.stored() == []
+    assert replay(site, 1)[0] == 404
+    assert (count(site, Ask), count(site, Job)) == (0, 0)
 
 
 def test_our_own_words_stay_our_own(site: Website) -> None:
