@@ -1,6 +1,8 @@
-"""A database that somebody takes away, from under a running service or before its start."""
+"""A database that somebody takes away or spoils, under a running service or before its start."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -42,6 +44,30 @@ def test_what_comes_while_the_database_is_gone_is_refused_and_taken_once_it_is_b
     world.wait_for_result(other)
     assert [(job.outcome, job.run, job.crashes) for job in world.jobs()] == [("completed", 1, 0)] * 2
     assert "Traceback" not in caplog.text
+
+
+def test_what_comes_while_the_database_is_damaged_is_refused_with_words(
+    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    world = make_world(tmp_path / "world")
+    issue = world.issue("Crash on empty input", "stub: write app.py fixed")
+    fake.settle()
+    world.halves.stop_worker()
+    file = world.home / "kugetsu.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    good = file.read_bytes()
+    file.write_bytes(b"this is no database " * 1000)
+    world.label(issue, "kugetsu/code")
+    fake.settle()
+    refused = fake.deliveries[-1]
+    assert refused.status == 503
+    assert "the database file is damaged" in json.loads(refused.response)["detail"]
+    reasons = httpx.get(f"{world.halves.url}/readyz", trust_env=False).json()["reasons"]
+    assert any("the database file is damaged" in reason for reason in reasons), reasons
+    file.write_bytes(good)
+    world.halves.start_worker()
+    world.wait_for_result(issue)
 
 
 @pytest.mark.parametrize("command", ["web", "worker"])

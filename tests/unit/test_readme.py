@@ -1,4 +1,4 @@
-"""The README's table of what a person can do on an issue: each row is held by flow tests, and each row has some."""
+"""The README's tables of what a person can do on an issue, and of what can fail: each row is held by tests."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-ROWS = {
+ASKED = {
     "put the label `kugetsu/code` on an issue": ["test_a_label_becomes_a_pull_request"],
     "comment `/kugetsu`, `/oc`, `/opencode` or `@bot`, then what you want": [
         "test_a_comment_becomes_a_pull_request",
@@ -112,23 +112,125 @@ ROWS = {
 }
 
 
-def rows_of_the_readme() -> list[str]:
-    section = (ROOT / "README.md").read_text().split("### All there is to say", 1)[1].split("\n### ", 1)[0]
-    table = section.split("| you do |", 1)[1].split("\n\n", 1)[0]
+FAILED = {
+    "a worker is killed, or crashes": [
+        "test_a_killed_worker_costs_its_agent_nothing",
+        "test_a_killed_worker_costs_a_check_nothing",
+        "test_a_half_that_dies_is_started_again",
+        "test_a_worker_that_is_killed_costs_no_answer_and_the_agent_finds_no_key",
+    ],
+    "the HTTP side is killed": [
+        "test_who_calls_while_the_http_side_starts_again_waits_and_is_answered",
+        "test_twenty_asks_without_a_webhook_run_once_each_and_resends_add_nothing",
+    ],
+    "the agent is killed, by the kernel for want of memory, say": ["test_all_is_well_after_a_kill_at_any_point"],
+    "all is killed: the power fails, the container is replaced": [
+        "test_a_container_that_is_killed_resumes_in_the_session",
+        "test_a_job_whose_worker_dies_again_and_again_is_given_up",
+    ],
+    "the service is stopped, restarted or updated": [
+        "test_all_that_is_told_to_end_ends_and_the_next_start_takes_the_agent_over",
+        "test_where_agents_are_told_to_end_as_well_they_resume_and_it_counts_as_nothing",
+        "test_a_new_version_takes_over_what_the_old_one_left_running",
+    ],
+    "the database is locked by another program": [
+        "test_while_another_program_holds_the_database_webhooks_are_refused_and_jobs_wait"
+    ],
+    "a disk of `KUGETSU_HOME`, or of `KUGETSU_TEMP_DIR`, is nearly full (a fiftieth free, at least 512 MiB and at most "
+    "2 GiB), or can hold hardly any more files": [
+        "test_before_the_disk_is_full_nothing_new_starts_and_the_issue_says_why",
+        "test_a_disk_that_can_hold_no_more_files_is_full_whatever_is_free_on_it",
+        "test_the_disk_of_the_agents_places_counts_where_that_is_another",
+    ],
+    "one issue's folder takes more than a quarter of the disk, or of the files that it can hold": [
+        "test_an_agent_whose_folder_takes_too_much_is_ended_and_what_it_took_is_given_back"
+    ],
+    "the disk is full, or a folder of the service read-only": [
+        "test_on_a_full_disk_a_webhook_is_refused_with_words_and_taken_later",
+        "test_a_disk_that_fills_while_agents_work_costs_no_job",
+        "test_on_a_read_only_disk_it_starts_says_so_and_works_once_it_can",
+    ],
+    "the disk fills with what is old": [
+        "test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed_work",
+        "test_old_deliveries_go_and_the_file_gets_smaller",
+    ],
+    "the power, in the middle of a write": ["test_after_kill_9_and_with_a_torn_wal_everything_acknowledged_is_there"],
+    "the machine, or its disk, is lost": [
+        "test_from_a_backup_of_a_service_at_work_the_running_conversation_goes_on",
+        "test_in_another_home_places_point_to_it_and_sessions_begin_anew",
+    ],
+    "the database is damaged": ["test_what_comes_while_the_database_is_damaged_is_refused_with_words"],
+    "`queue.db` is locked, damaged or gone": [
+        "test_while_another_program_holds_the_doorbell_webhooks_are_taken_and_seen_to_afterwards",
+        "test_a_file_that_is_spoilt_while_both_sides_use_it_is_begun_anew",
+    ],
+    "`kugetsu.db` is moved or deleted": [
+        "test_what_comes_while_the_database_is_gone_is_refused_and_taken_once_it_is_back",
+        "test_a_service_that_has_lost_its_database_does_not_begin_anew_among_old_jobs",
+    ],
+    "an update is interrupted while it changes the database": [
+        "test_killed_at_any_statement_of_any_migration_nothing_is_lost_and_the_next_start_ends_it",
+        "test_of_two_that_migrate_at_once_each_migration_is_done_by_one",
+    ],
+    "an older version is started on the database of a newer one": [
+        "test_a_database_of_a_newer_version_is_refused_in_one_line"
+    ],
+    "a webhook is changed, switched off or deleted in Gitea": ["test_it_is_kept_right"],
+    "Gitea may not call Kugetsu's address, or does not reach it": [
+        "test_a_test_delivery_that_gitea_will_not_send_is_seen",
+        "test_gitea_may_not_call_our_address",
+    ],
+    "the webhook secret is changed": ["test_the_secret_has_changed_so_another_one_is_made"],
+    "a delivery was ignored because of a setting": ["test_what_a_setting_kept_out_counts_once_the_setting_is_changed"],
+    "a setting is wrong": ["test_what_is_set_wrong_ends_the_start_with_one_line"],
+    "Gitea loses a webhook, or there is none": [
+        "test_twenty_asks_without_a_webhook_run_once_each_and_resends_add_nothing",
+        "test_what_was_said_in_more_than_a_week_without_us_is_found",
+    ],
+    "the clock of the machine is set back": ["test_a_machine_whose_clock_was_set_back_holds_nothing_up"],
+    "Gitea is down, slow, answers 5xx or half, drops connections, cannot be resolved": [
+        "test_every_request_meets_every_trouble",
+        "test_an_outage_in_the_middle_of_jobs",
+        "test_a_server_whose_name_nobody_knows_in_the_middle_of_jobs",
+    ],
+    "Gitea, or a proxy, answers 429": ["test_every_request_meets_every_trouble"],
+    "the token is revoked, or lacks a scope": ["test_a_token_that_is_no_good_is_named_and_nothing_fails"],
+    "a repository is renamed or moved": [
+        "test_a_renamed_repository_is_followed_and_one_that_is_gone_is_given_up",
+        "test_a_renamed_repository_keeps_its_unpushed_work",
+    ],
+    "a repository or an issue is gone, or out of the bot's sight": [
+        "test_a_renamed_repository_is_followed_and_one_that_is_gone_is_given_up",
+        "test_work_on_an_issue_that_is_gone_is_given_up",
+    ],
+    "a repository is archived": ["test_what_is_to_be_told_in_an_archived_repository_waits"],
+}
+
+TABLES = {
+    "All there is to say": ("| you do |", ASKED),
+    "When something fails": ("| what can fail |", FAILED),
+}
+
+
+def rows_of_the_readme(heading: str, first: str) -> list[str]:
+    section = (ROOT / "README.md").read_text().split(f"### {heading}", 1)[1].split("\n### ", 1)[0]
+    table = section.split(first, 1)[1].split("\n\n", 1)[0]
     return [line.split("|")[1].strip() for line in table.splitlines()[2:]]
 
 
 @pytest.fixture(scope="module")
-def flows() -> set[str]:
-    files = [path for folder in ("flows", "attacks") for path in (ROOT / "tests" / folder).glob("test_*.py")]
+def tests() -> set[str]:
+    files = (ROOT / "tests").glob("*/test_*.py")
     return {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
 
 
-def test_each_row_has_its_flow_tests_and_none_is_forgotten() -> None:
-    assert rows_of_the_readme() == list(ROWS)
+@pytest.mark.parametrize("heading", TABLES)
+def test_each_row_has_its_tests_and_none_is_forgotten(heading: str) -> None:
+    first, rows = TABLES[heading]
+    assert rows_of_the_readme(heading, first) == list(rows)
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_the_flow_tests_of_a_row_are_there(row: str, flows: set[str]) -> None:
-    assert ROWS[row]
-    assert set(ROWS[row]) <= flows
+@pytest.mark.parametrize(("row", "named"), [*ASKED.items(), *FAILED.items()])
+def test_the_tests_of_a_row_are_there(row: str, named: list[str], tests: set[str]) -> None:
+    assert named
+    assert set(named) <= tests
