@@ -36,6 +36,9 @@ POLL_SECONDS = 0.05
 BUSY_SECONDS = 1.0
 """How long a ring waits for another program's lock of the file: a webhook has to be answered meanwhile."""
 
+SPOILT = (trouble.DAMAGED, trouble.BROKEN)
+"""What SQLite says of a file that was written over: an I/O error, where its log is shorter than is known of it."""
+
 
 class Lane(StrEnum):
     """A kind of work with workers of its own, so that short work never waits behind an hour of agent."""
@@ -95,7 +98,7 @@ class _File(SqliteStorage):  # type: ignore[misc]  # huey ships no types
             with super().db(commit=commit, close=close) as cursor:
                 yield cursor
         except sqlite3.DatabaseError as error:
-            if trouble.of_storage(error) == trouble.DAMAGED:
+            if trouble.of_storage(error) in SPOILT:
                 self._let_go()
                 _begin_anew(Path(self.filename))
             raise
@@ -138,7 +141,7 @@ def _is_sound(path: Path) -> bool:
         with closing(sqlite3.connect(path)) as again:
             return bool(again.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except sqlite3.DatabaseError as error:
-        return trouble.of_storage(error) != trouble.DAMAGED
+        return trouble.of_storage(error) not in SPOILT
 
 
 class _Embedded(Consumer):  # type: ignore[misc]  # huey ships no types
@@ -199,10 +202,18 @@ class Bells:
     def ring(self, lane: Lane) -> None:
         """Say that there may be work in `lane`. One that is not answered yet speaks for this one, too. Never raises."""
         try:
-            if self._open(lane).pending_count() == 0:
-                self._looks[lane]()
+            try:
+                self._ring(lane)
+            except sqlite3.DatabaseError as error:
+                if trouble.of_storage(error) not in SPOILT:
+                    raise
+                self._ring(lane)  # in the file that was begun anew
         except Exception as error:  # noqa: BLE001 - a bell that cannot be rung fails nothing
             log.warning("could not ring for lane %s, the sweep will find the work: %s", lane, error)
+
+    def _ring(self, lane: Lane) -> None:
+        if self._open(lane).pending_count() == 0:
+            self._looks[lane]()
 
     def answer(self, lanes: Mapping[Lane, tuple[int, Callable[[], None]]]) -> None:
         """Start the workers of each lane: how many, and what they do at a ring."""
