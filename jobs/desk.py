@@ -49,10 +49,10 @@ class Desk:
         self._taking, self._taken, self._delivering = threading.Lock(), Counter[str](), Counter[str]()
 
     def look(self) -> None:
-        """See to threads, and look at Gitea between two of them, until nothing is due. One ring wakes one worker, who
-        wakes the next while there is more.
+        """See to threads, and look at Gitea between two of them, until nothing is due, or the worker is to stop. One
+        ring wakes one worker, who wakes the next while there is more.
         """
-        while self._see_to_one() | self._reconciler.look():
+        while not self._wiring.stopping.is_set() and self._see_to_one() | self._reconciler.look():
             pass
 
     def _see_to_one(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -160,11 +161,14 @@ class Bells:
             consumer.started.wait()
 
     def stop(self, timeout: float) -> None:
-        """Let every lane finish what it does, for at most `timeout` seconds."""
+        """Let all lanes finish what they do, for at most `timeout` seconds."""
+        until = time.monotonic() + timeout
         for consumer, _ in self._consumers:
+            consumer.stop_flag.set()
+        for consumer, thread in self._consumers:
+            consumer.shutdown_timeout = max(0.0, until - time.monotonic())
             consumer.stop(graceful=True)
-        for _, thread in self._consumers:
-            thread.join(timeout)
+            thread.join(max(0.0, until - time.monotonic()))
         self._consumers.clear()
 
     def close(self) -> None:

@@ -75,6 +75,11 @@ class Parts:
         forkserver.end(self._pids.pop(half), number)
         return time.monotonic() - began
 
+    def tell(self, half: str, number: signal.Signals) -> None:
+        """Send a half a signal, and wait for nothing."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pids[half], number)
+
     def kill(self, *victims: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Kill these parts at one stroke, and wait until none of them lives; how many processes that were. The others
         go on.
