@@ -82,7 +82,7 @@ class Desk:
 
     def _see_to(self, thread: Thread) -> None:
         try:
-            with self._lease_kept(thread):
+            with self._lease_kept(thread), self._written_while_held(thread):
                 self._attend(thread)
             threads.thread_done(self._wiring.db, thread, now=self._wiring.clock())
         except (GiteaError, PushFailed, FetchFailed, MirrorBusy) as error:
@@ -156,6 +156,11 @@ class Desk:
         log.error("server=%s repo=%s issue=%s waits: %s", thread.server, thread.repo.name, thread.issue, words)
         now = self._wiring.clock
         patiently(self._wiring, lambda: threads.thread_failed(self._wiring.db, thread, problem=words, not_before=now()))
+
+    @contextmanager
+    def _written_while_held(self, thread: Thread) -> Iterator[None]:
+        with self._wiring.forges[thread.server].gitea.writing_while(lambda: threads.is_held(self._wiring.db, thread)):
+            yield
 
     @contextmanager
     def _lease_kept(self, thread: Thread) -> Iterator[None]:

@@ -7,8 +7,10 @@ when to come back.
 import logging
 import re
 import ssl
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import GenericAlias
@@ -148,6 +150,7 @@ class GiteaHttp:
             transport=PunctualTransport(ssl.create_default_context()),
         )
         self._quiet_until = 0.0
+        self._writing = threading.local()
 
     def __enter__(self) -> Self:
         return self
@@ -172,6 +175,8 @@ class GiteaHttp:
         """
         asked = f"{method} {path}"
         self._keep_quiet(asked)
+        if method != "GET" and not getattr(self._writing, "may", _always)():
+            raise GiteaDown(f"{asked} is left to who has taken over meanwhile")
         files = {"attachment": (upload.name, upload.data, "application/octet-stream")} if upload else None
         request = self._client.build_request(method, path, params=query, json=body, files=files)
         try:
@@ -187,6 +192,17 @@ class GiteaHttp:
         if isinstance(failure, GiteaDown) and failure.wait:
             self._quiet_until = time.monotonic() + failure.wait
         raise failure
+
+    @contextmanager
+    def writing_while(self, may: Callable[[], bool]) -> Iterator[None]:
+        """Within this block nothing is written by this thread unless `may` says yes right before it: what was looked at
+        before may be long ago, for a machine can be paused at any moment.
+        """
+        self._writing.may = may
+        try:
+            yield
+        finally:
+            self._writing.may = _always
 
     def _keep_quiet(self, asked: str) -> None:
         """Raise GiteaDown where the server, or what stands before it, asked to be left alone for a while."""
@@ -236,6 +252,10 @@ class GiteaHttp:
                 raise GiteaDown(f"{asked} is redirected to {_site(following.url)}: is the address of Gitea right?")
             request = following if following.method == request.method else _moved(request, following.url)
         raise GiteaDown(f"{asked} is redirected without end")
+
+
+def _always() -> bool:
+    return True
 
 
 def post_form(base_url: str, path: str, form: str, *, timeout: float = READ_SECONDS) -> Answer:

@@ -113,6 +113,11 @@ def wake(db: Database, server: str) -> None:
     Thread.update(desk_not_before=0.0).where(waits).execute(db)
 
 
+def is_held(db: Database, thread: Thread) -> bool:
+    """Whether nobody has taken the thread away from who took it."""
+    return bool(Thread.select().where(_held(thread)).exists(db))
+
+
 def _held(thread: Thread) -> Expression:
     """The row of `thread`, as long as it is held by who took it: the epoch tells apart two of the same worker."""
     lease = (Thread.desk_worker == thread.desk_worker) & (Thread.desk_epoch == thread.desk_epoch)
