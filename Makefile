@@ -70,6 +70,14 @@ SECONDS ?= 300
 torture: .venv ## kill everything at random for SECONDS=300; SEED=… asks and kills the same again
 	@exec $(BIN)/python -P -m tests.crash.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+.PHONY: outage
+outage: .venv ## Gitea is gone for SECONDS=300 in the middle of ten jobs: what became of them
+	@exec $(BIN)/python -P -m tests.crash.outage --seconds $(SECONDS)
+
+.PHONY: missed
+missed: .venv ## twenty asks without a webhook: how soon each is found, and that resends add nothing
+	@exec $(BIN)/python -P -m tests.crash.missed
+
 .PHONY: bench
 bench: .venv opencode ## measurements beside a peer: a table, and bench.json
 	@PATH="$$PATH:$(CURDIR)/deploy/opencode/node_modules/.bin" exec $(BIN)/python -P -m tests.bench

@@ -28,8 +28,10 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
-SHARE = 2
-"""Threads of one server that are seen to at once, where there are several: one that hangs keeps only these."""
+SHARE = 3
+"""Threads of one server that are seen to at once: where there are several, one that hangs keeps only these."""
+DELIVERING = 2
+"""Of these the ones at most whose work is being delivered: a push may hang for minutes, and what is short has room."""
 
 ARCHIVED_PAUSE_SECONDS = 86400.0
 """Its repository being no longer archived is seen by others, and ends the pause."""
@@ -44,41 +46,43 @@ class Desk:
         self._workspace = workspace
         self._reconciler = reconciler
         self._whereabouts = Whereabouts(wiring)
-        self._taking, self._taken = threading.Lock(), Counter[str]()
+        self._taking, self._taken, self._delivering = threading.Lock(), Counter[str](), Counter[str]()
 
     def look(self) -> None:
-        """See to threads, and look at Gitea between two of them, until nothing is due. One ring wakes one worker, who
-        wakes the next while there is more.
+        """See to threads, and look at Gitea between two of them, until nothing is due, or the worker is to stop. One
+        ring wakes one worker, who wakes the next while there is more.
         """
-        while self._see_to_one() | self._reconciler.look():
+        while not self._wiring.stopping.is_set() and self._see_to_one() | self._reconciler.look():
             pass
 
     def _see_to_one(self) -> bool:
-        thread = self._take()
-        if thread is None:
-            return False
+        with self._taking:
+            thread = self._take()
+            if thread is None:
+                return False
+            delivers = threads.delivers(self._wiring.db, thread.id)
+            self._taken[thread.server] += 1
+            self._delivering[thread.server] += delivers
         try:
             self._wiring.bells.ring(Lane.DESK)
             self._see_to(thread)
         finally:
             with self._taking:
                 self._taken[thread.server] -= 1
+                self._delivering[thread.server] -= delivers
         return True
 
     def _take(self) -> Thread | None:
         wiring = self._wiring
-        with self._taking:
-            several = len(wiring.forges.names) > 1
-            full = [name for name, count in self._taken.items() if count >= SHARE] if several else []
-            now = wiring.clock()
-            thread = threads.take_thread(wiring.db, wiring.worker, now=now, lease=LEASE_SECONDS, but_of=full)
-            if thread is not None:
-                self._taken[thread.server] += 1
-            return thread
+        several = len(wiring.forges.names) > 1
+        full = [name for name, count in self._taken.items() if count >= SHARE] if several else []
+        busy = [name for name, count in self._delivering.items() if count >= DELIVERING]
+        lent = {"now": wiring.clock(), "lease": LEASE_SECONDS}
+        return threads.take_thread(wiring.db, wiring.worker, **lent, but_of=full, delivering_none_of=busy)
 
     def _see_to(self, thread: Thread) -> None:
         try:
-            with self._lease_kept(thread):
+            with self._lease_kept(thread), self._written_while_held(thread):
                 self._attend(thread)
             threads.thread_done(self._wiring.db, thread, now=self._wiring.clock())
         except (GiteaError, PushFailed, FetchFailed, MirrorBusy) as error:
@@ -154,6 +158,11 @@ class Desk:
         log.error("server=%s repo=%s issue=%s waits: %s", thread.server, thread.repo.name, thread.issue, words)
         now = self._wiring.clock
         patiently(self._wiring, lambda: threads.thread_failed(self._wiring.db, thread, problem=words, not_before=now()))
+
+    @contextmanager
+    def _written_while_held(self, thread: Thread) -> Iterator[None]:
+        with self._wiring.forges[thread.server].gitea.writing_while(lambda: threads.is_held(self._wiring.db, thread)):
+            yield
 
     @contextmanager
     def _lease_kept(self, thread: Thread) -> Iterator[None]:

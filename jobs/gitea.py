@@ -17,7 +17,7 @@ from jobs.gitea_http import Answer, GiteaDown, GiteaError, GiteaMissing, GiteaRe
 from jobs.gitea_issues import LABELS, SCOPE, LabelSpec
 from jobs.gitea_reviews import GiteaReviews, LineComment, ReviewDraft
 from jobs.retry_after import moment_of
-from models.wire import Branch, CollaboratorPermission, PullRequest, Repository, ServerVersion, User
+from models.wire import Branch, CollaboratorPermission, Contents, PullRequest, Repository, ServerVersion, User
 
 __all__ = [
     "LABELS",
@@ -103,11 +103,17 @@ class Gitea(GiteaReviews, GiteaHooks):
         return found.commit.id if found.commit else None
 
     def file(self, repo: str, path: str) -> bytes | None:
-        """A file of the default branch; None where it, or any commit, is missing."""
+        """A file of the default branch, or where a link leads; None where it, or any commit, is missing. Not asked for
+        by /raw/, since of half a file nobody could tell that it is one.
+        """
         try:
-            return self.request("GET", f"{repo_path(repo)}/raw/{quote(path)}").body
+            answer = self.request("GET", f"{repo_path(repo)}/contents/{quote(path)}")
         except GiteaMissing:
             return None
+        if answer.body.lstrip().startswith(b"["):  # a folder, or no commit at all
+            return None
+        found = answer.read(Contents)
+        return (found.target or "").encode() if found.content is None else found.content
 
     def permission(self, repo: str, login: str) -> str:
         """none, read, write, admin or owner. Only an admin of the repository may ask about others (403).

@@ -7,8 +7,10 @@ when to come back.
 import logging
 import re
 import ssl
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import GenericAlias
@@ -18,6 +20,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from jobs.punctual import PunctualTransport, within
 from jobs.retry_after import wait_asked_for
 from models.wire import ApiError
 
@@ -27,7 +30,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
-# A proxy that sends a byte now and then never runs into the read timeout: this bounds the whole exchange.
+# A server that sends a byte now and then never runs into the read timeout: this bounds the whole exchange.
 EXCHANGE_SECONDS = 90.0
 FORM = "application/x-www-form-urlencoded"
 ANSWER_BYTES = 16 * 1024 * 1024
@@ -144,9 +147,10 @@ class GiteaHttp:
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             trust_env=False,
-            verify=ssl.create_default_context(),
+            transport=PunctualTransport(ssl.create_default_context()),
         )
         self._quiet_until = 0.0
+        self._writing = threading.local()
 
     def __enter__(self) -> Self:
         return self
@@ -166,11 +170,13 @@ class GiteaHttp:
         body: Mapping[str, Any] | None = None,
         upload: Upload | None = None,
     ) -> Answer:
-        """Send one request and give the 2xx answer, or raise one of the four errors. `path` is one below /api/v1, or a
-        whole address of this server.
+        """Send one request and give the 2xx answer, or raise one of the four errors. `path` is one below /api/v1, where
+        nothing but JSON or a 204 is Gitea's answer, or a whole address of this server.
         """
         asked = f"{method} {path}"
         self._keep_quiet(asked)
+        if method != "GET" and not getattr(self._writing, "may", _always)():
+            raise GiteaDown(f"{asked} is left to who has taken over meanwhile")
         files = {"attachment": (upload.name, upload.data, "application/octet-stream")} if upload else None
         request = self._client.build_request(method, path, params=query, json=body, files=files)
         try:
@@ -179,11 +185,24 @@ class GiteaHttp:
             raise GiteaDown(f"{asked}: {str(error) or type(error).__name__}") from error
         log.debug("%s -> %d", asked, answer.status)
         if httpx.codes.is_success(answer.status):
+            if path.startswith("/") and answer.status != HTTPStatus.NO_CONTENT:
+                answer.read(msgspec.Raw)  # a write is not done because a proxy says 200
             return answer
         failure = _failure(answer)
         if isinstance(failure, GiteaDown) and failure.wait:
             self._quiet_until = time.monotonic() + failure.wait
         raise failure
+
+    @contextmanager
+    def writing_while(self, may: Callable[[], bool]) -> Iterator[None]:
+        """Within this block nothing is written by this thread unless `may` says yes right before it: what was looked at
+        before may be long ago, for a machine can be paused at any moment.
+        """
+        self._writing.may = may
+        try:
+            yield
+        finally:
+            self._writing.may = _always
 
     def _keep_quiet(self, asked: str) -> None:
         """Raise GiteaDown where the server, or what stands before it, asked to be left alone for a while."""
@@ -222,19 +241,26 @@ class GiteaHttp:
         """Send a request, and follow redirects on the same server only: the token goes along. A renamed repository
         answers 301 (307 in other versions), which a browser would turn into a GET. Raises GiteaDown and httpx's errors.
         """
-        until = time.monotonic() + EXCHANGE_SECONDS
+        with within(EXCHANGE_SECONDS):
+            return self._follow(asked, request)
+
+    def _follow(self, asked: str, request: httpx.Request) -> Answer:
         for _ in range(REDIRECTS + 1):
             response = self._client.send(request, stream=True)
             try:
                 following = response.next_request
                 if following is None:
-                    return Answer(asked, response.status_code, response.headers, _read(response, until))
+                    return Answer(asked, response.status_code, response.headers, _read(response))
             finally:
                 response.close()
             if _origin(following.url) != _origin(request.url):
                 raise GiteaDown(f"{asked} is redirected to {_site(following.url)}: is the address of Gitea right?")
             request = following if following.method == request.method else _moved(request, following.url)
         raise GiteaDown(f"{asked} is redirected without end")
+
+
+def _always() -> bool:
+    return True
 
 
 def post_form(base_url: str, path: str, form: str, *, timeout: float = READ_SECONDS) -> Answer:
@@ -260,14 +286,12 @@ def repo_path(repo: str) -> str:
     return f"/repos/{quote(owner)}/{quote(name)}"
 
 
-def _read(response: httpx.Response, until: float) -> bytes:
+def _read(response: httpx.Response) -> bytes:
     body = bytearray()
     for part in response.iter_bytes():
         body += part
         if len(body) > ANSWER_BYTES:
             raise GiteaDown(f"the answer is longer than {ANSWER_BYTES} bytes", response.status_code)
-        if time.monotonic() > until:
-            raise GiteaDown(f"the answer took longer than {EXCHANGE_SECONDS:.0f} s", response.status_code)
     return bytes(body)
 
 

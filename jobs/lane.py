@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30.0
 
+STOPPED = "the service was stopped before this could end"
+UNUSABLE = "the database could not be used for a while"
+"""Why the loss of an agent is no crash."""
+
 
 class AgentsLane:
     """Claims jobs and adopts those whose worker is gone. `look` is what a ring calls, `recover` what the sweep does."""
@@ -34,7 +39,7 @@ class AgentsLane:
     def __init__(self, wiring: Wiring, runner: Runner) -> None:
         self._wiring = wiring
         self._runner = runner
-        self._threads: dict[int, threading.Thread] = {}
+        self._threads: dict[int, tuple[threading.Thread, Claimed]] = {}
         self._lock = threading.Lock()
 
     def look(self) -> None:
@@ -70,12 +75,13 @@ class AgentsLane:
         claimed = ledger.adopt(wiring.db, job.id, job.epoch, wiring.worker, **lease)
         if claimed is not None:
             log.info("job=%s adopted from %s", job.id, job.worker)
-            self._start(claimed, self._runner.resume)
+            spared = STOPPED if job.lease_until == ledger.RELEASED else ""
+            self._start(claimed, partial(self._runner.resume, spared=spared))
 
     def _start(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
         thread = threading.Thread(target=self._follow, args=(claimed, act), name=f"job-{claimed.job_id}", daemon=True)
         with self._lock:
-            self._threads[claimed.job_id] = thread
+            self._threads[claimed.job_id] = thread, claimed
         thread.start()
 
     def _follow(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
@@ -102,7 +108,7 @@ class AgentsLane:
                 if (words := trouble.of_database(error)) is None:
                     raise
                 log.warning("job=%s waits, and its agent goes on: %s", claimed.job_id, words)
-            act = partial(self._runner.resume, lost=False)
+            act = partial(self._runner.resume, spared=UNUSABLE)
             if not self._ours_again(claimed):
                 log.info("job=%s was taken over by another worker", claimed.job_id)
                 return
@@ -123,10 +129,17 @@ class AgentsLane:
                 continue
         raise Leaving
 
-    def stop(self, timeout: float) -> None:
+    def leave(self) -> None:
         """Stop following; the agents live on and the next worker adopts them."""
         self._runner.leaving.set()
+
+    def join(self, until: float) -> None:
+        """Wait for the ends of what follows jobs, until then by the monotonic clock; what still waits for somebody else
+        leaves its job to the next worker, too.
+        """
         with self._lock:
-            threads = list(self._threads.values())
-        for thread in threads:
-            thread.join(timeout)
+            following = list(self._threads.values())
+        for thread, claimed in following:
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                self._release(claimed)

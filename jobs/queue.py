@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from enum import StrEnum
@@ -234,11 +235,14 @@ class Bells:
             consumer.started.wait()
 
     def stop(self, timeout: float) -> None:
-        """Let every lane finish what it does, for at most `timeout` seconds."""
+        """Let all lanes finish what they do, for at most `timeout` seconds."""
+        until = time.monotonic() + timeout
         for consumer, _ in self._consumers:
+            consumer.stop_flag.set()
+        for consumer, thread in self._consumers:
+            consumer.shutdown_timeout = max(0.0, until - time.monotonic())
             consumer.stop(graceful=True)
-        for _, thread in self._consumers:
-            thread.join(timeout)
+            thread.join(max(0.0, until - time.monotonic()))
         self._consumers.clear()
 
     def close(self) -> None:

@@ -24,5 +24,5 @@ def moment_of(text: str) -> float | None:
     """Seconds since the epoch of a date as HTTP writes it; None where it is none."""
     try:
         return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

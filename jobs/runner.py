@@ -78,11 +78,11 @@ class Runner:
         """Run a job that was just claimed, to its end."""
         self._guarded(claimed, self._run)
 
-    def resume(self, claimed: Claimed, *, lost: bool = True) -> None:
-        """Go on with a job that was left: read along, settle what lies there, or queue it again. `lost`: its worker was
-        lost, which counts where its agent went along.
+    def resume(self, claimed: Claimed, *, spared: str = "") -> None:
+        """Go on with a job that was left: read along, settle what lies there, or queue it again. Where its agent went
+        along with its worker that is a crash, unless `spared` says why it is none.
         """
-        self._guarded(claimed, partial(self._resume, lost=lost))
+        self._guarded(claimed, partial(self._resume, spared=spared))
 
     def _guarded(self, claimed: Claimed, act: Callable[[Errand], None]) -> None:
         """Every way in which running a job can end is an end of the job, or puts it back into the queue."""
@@ -140,7 +140,7 @@ class Runner:
         if ledger.cancel_requested(self._wiring.db, errand.job.id):
             raise CancelledBefore
 
-    def _resume(self, errand: Errand, *, lost: bool) -> None:
+    def _resume(self, errand: Errand, *, spared: str) -> None:
         if commands.began(errand.run_dir, checks.SETUP) and not (errand.run_dir / keeper.KEEPER).exists():
             self._begin(errand, repofile.kept(self._wiring, errand.thread.repo))
             return
@@ -154,8 +154,8 @@ class Runner:
             self._finish(errand)
             return
         strays = agent.end_strays(errand.lock, place)
-        if not lost:
-            self._ends.again(errand.claimed, "the database could not be used for a while", counts=False)
+        if spared:
+            self._go_on_later(errand, spared)
             return
         log.warning("job=%s was lost with its worker; %d processes were left over", errand.job.id, len(strays))
         self._after_crash(errand)
@@ -244,8 +244,8 @@ class Runner:
                 self._complete(errand, text)
             case Cancelled():
                 self._ends.settle(errand.claimed, Outcome.CANCELLED, "")
-            case ShutDown():
-                self._after_shutdown(errand)
+            case ShutDown():  # whoever ended the agent ends this worker, too
+                self._go_on_later(errand, "the service was shut down while it ran")
             case Failed():
                 self._fail(errand, verdict, result, transcript)
 
@@ -268,11 +268,10 @@ class Runner:
             case Failed(reason=reason):
                 self._ends.settle(errand.claimed, Outcome.FAILED, reason)
 
-    def _after_shutdown(self, errand: Errand) -> None:
-        """Whoever ended the agent ends this worker too, so the next one goes on; it counts against nothing."""
+    def _go_on_later(self, errand: Errand, why: str) -> None:
+        """The job's next run goes on where this one was; it counts against nothing."""
         agent.tidy(errand.run_dir)
-        now = self._wiring.clock()
-        ledger.requeue(self._wiring.db, errand.claimed, now=now, reason="the service was shut down while it ran")
+        ledger.requeue(self._wiring.db, errand.claimed, now=self._wiring.clock(), reason=why)
 
     def _cut_short(self, errand: Errand, why: str, text: str) -> None:
         """A budget has ended the job: what its agent has done so far is kept, and brought to where it belongs."""

@@ -44,7 +44,9 @@ TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 POSITIONS_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
-STOP_SECONDS = 3.0
+STOP_SECONDS = 2.5
+LAST_WORD_SECONDS = 0.5
+"""How long one that stops waits for a database that is locked."""
 ROOM_SECONDS = 2.0
 FIRST_CLEARING_SECONDS, CLEARING_SECONDS = 60.0, 3600.0
 TROUBLE_SECONDS = 1.0
@@ -121,18 +123,19 @@ class WorkerProcess:
             self._bells.ring(lane)
 
     def stop(self) -> None:
-        """Leave everything to the next worker, within a few seconds. The agents live on."""
+        """Leave everything to the next worker, within a few seconds, whatever hangs. The agents live on."""
+        until = time.monotonic() + STOP_SECONDS
         self._stopping.set()
-        self._lane.stop(STOP_SECONDS)
+        self._lane.leave()
         self._bells.stop(STOP_SECONDS)
-        self._ticker.join(STOP_SECONDS)
-        for checker in self._checkers:
-            checker.join(STOP_SECONDS)
-        self._namer.join(STOP_SECONDS)
-        self._notifier.join(STOP_SECONDS)
-        self._clearer.join(STOP_SECONDS)
+        mine = (self._ticker, *self._checkers, self._namer, self._clearer)
+        joins: list[Callable[[float], None]] = [*(thread.join for thread in mine), self._notifier.join]
+        for join in joins:
+            join(max(0.0, until - time.monotonic()))
+        self._db.timeout = LAST_WORD_SECONDS
+        self._lane.join(until)
         with suppress(PeeweeException):  # the next worker finds out by itself
-            self._calls.join(STOP_SECONDS)
+            self._calls.join(max(0.0, until - time.monotonic()))
             threads.free_threads_of(self._db, self._presence.name)
             Worker.delete().where(Worker.name == self._presence.name).execute(self._db)
         self._wiring.forges.close()

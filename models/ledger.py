@@ -127,12 +127,14 @@ def _one_claim_at_a_time(db: Database) -> None:
         Intake.select(Intake.id).for_update().execute(db)
 
 
+RELEASED = 0.0
+"""The lease of a job that its worker has left on purpose."""
+
+
 def renew(db: Database, claimed: Claimed, *, until: float) -> bool:
-    """Keep the lease of a job that this worker runs; False where it has been taken away."""
-    query = Job.update(lease_until=until).where(
-        (Job.id == claimed.job_id) & (Job.epoch == claimed.epoch) & (Job.state == State.RUNNING)
-    )
-    return bool(query.execute(db))
+    """Keep the lease of a job that this worker runs; False where it has been taken away, or released."""
+    ours = (Job.id == claimed.job_id) & (Job.epoch == claimed.epoch) & (Job.state == State.RUNNING)
+    return bool(Job.update(lease_until=until).where(ours & (Job.lease_until != RELEASED)).execute(db))
 
 
 def note_progress(db: Database, claimed: Claimed, **progress: Any) -> None:
@@ -161,7 +163,7 @@ def adopt(db: Database, job_id: int, epoch: int, worker: str, *, now: float, lea
 
 def release(db: Database, claimed: Claimed) -> None:
     """Let the lease of a running job lapse at once: a worker that stops leaves its agents to the next one."""
-    renew(db, claimed, until=0.0)
+    renew(db, claimed, until=RELEASED)
 
 
 def settle(db: Database, claimed: Claimed, outcome: Outcome, *, now: float, reason: str, **result: Any) -> bool:

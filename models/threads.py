@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from peewee import Case, Database, Expression
+from peewee import Case, Database, Expression, ModelSelect, fn
 
 from models import ledger, tally
 from models.gathering import gather
@@ -16,12 +16,25 @@ from models.moves import Outcome, State, Verdict
 from models.tables import Ask, Job, Repo, Thread
 
 
-def take_thread(db: Database, worker: str, *, now: float, lease: float, but_of: Collection[str] = ()) -> Thread | None:
+def take_thread(
+    db: Database,
+    worker: str,
+    *,
+    now: float,
+    lease: float,
+    but_of: Collection[str] = (),
+    delivering_none_of: Collection[str] = (),
+) -> Thread | None:
     """Take the next thread with something to see to, or None: urgent ones first, put off ones last, and else the one
-    that was seen to longest ago. `lease` is in seconds; none of the servers `but_of` is taken.
+    that was seen to longest ago. `lease` is in seconds; none of the servers `but_of` is taken, and of those
+    `delivering_none_of` none that has work to be delivered.
     """
     order = (Thread.urgent.desc(), Thread.desk_not_before, Thread.updated_at, Thread.id)
-    due = _due(now) & Thread.server.not_in(list(but_of)) if but_of else _due(now)
+    due = _due(now)
+    if but_of:
+        due &= Thread.server.not_in(list(but_of))
+    if delivering_none_of:
+        due &= Thread.server.not_in(list(delivering_none_of)) | ~fn.EXISTS(_brought(Thread.id))
     chosen = Thread.select(Thread.id).where(due).order_by(*order).limit(1)
     if db.for_update:
         chosen = chosen.for_update(skip_locked=True)
@@ -30,6 +43,15 @@ def take_thread(db: Database, worker: str, *, now: float, lease: float, but_of: 
         query = Thread.update(**lent).where(Thread.id == chosen)
         taken = list(query.returning(Thread.id).execute(db))
         return load(db, taken[0].id) if taken else None
+
+
+def delivers(db: Database, thread_id: int) -> bool:
+    """Whether the thread has work that is to be pushed."""
+    return bool(_brought(thread_id).exists(db))
+
+
+def _brought(thread_id: object) -> ModelSelect[Job]:
+    return Job.select(Job.id).where((Job.thread == thread_id) & (Job.state == State.REPORTING) & Job.changed)
 
 
 def _due(now: float) -> Expression:
@@ -89,6 +111,11 @@ def wake(db: Database, server: str) -> None:
     """The server answers again: what did not succeed there is tried again at once."""
     waits = (Thread.server == server) & (Thread.desk_failures > 0) & (Thread.desk_wanted > Thread.desk_seen)
     Thread.update(desk_not_before=0.0).where(waits).execute(db)
+
+
+def is_held(db: Database, thread: Thread) -> bool:
+    """Whether nobody has taken the thread away from who took it."""
+    return bool(Thread.select().where(_held(thread)).exists(db))
 
 
 def _held(thread: Thread) -> Expression:

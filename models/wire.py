@@ -32,6 +32,13 @@ class Label(msgspec.Struct, frozen=True):
     is_archived: bool = False
 
 
+class Contents(msgspec.Struct, frozen=True):
+    """What lies at a path of a repository: a file has `content`, which is base64 on the way, a link its `target`."""
+
+    content: bytes | None = None
+    target: str | None = None
+
+
 class Permissions(msgspec.Struct, frozen=True):
     """Rights on a repository. Whose they are depends on where the repository was read from."""
 

@@ -17,8 +17,6 @@ GRACE = 2
 BACKLOG = 2048
 """Connections that may wait to be accepted: a burst of deliveries comes as one connection each."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 class CannotListen(Exception):
     """The address is taken, or is not one of this machine; the message names it."""
@@ -34,12 +32,18 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        before = {number: signal.signal(number, self.handle_exit) for number in ends()}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def ends() -> tuple[signal.Signals, ...]:
+    """The signals that ask a process to end: that its terminal is gone, too, unless it is to outlive that (nohup)."""
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT, *(() if outlives else (signal.SIGHUP,)))
 
 
 def listen(host: str, port: int) -> socket.socket:

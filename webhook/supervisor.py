@@ -13,7 +13,7 @@ from typing import Final
 
 from models import settings as configured
 from models.settings import Settings
-from webhook.server import listen
+from webhook.server import ends, listen
 
 log = logging.getLogger("kugetsu")
 
@@ -46,8 +46,8 @@ class Supervisor:
         self._stop = threading.Event()
 
     def run(self) -> int:
-        """Until SIGTERM or SIGINT; then end both halves. A half whose settings are wrong ends the other, too."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Until a signal says stop; then end both halves. A half whose settings are wrong ends the other, too."""
+        for number in ends():
             signal.signal(number, lambda *_: self._stop.set())
         code = AGAIN
         try:

@@ -27,6 +27,19 @@ def test_a_branch_is_its_commit_or_nothing(forge: AnyGitea, client: Gitea) -> No
     assert client.branch(REPO, "kugetsu/issue-8") is None
 
 
+def test_a_file_is_read_from_the_default_branch(forge: AnyGitea, client: Gitea) -> None:
+    forge.repo("acme/empty", collaborators={BOT: "write"})
+    forge.push(
+        REPO, "main", {".kugetsu.toml": "verify = 'true' # grüßt\n", "folder/a.txt": "", "odd name.txt": "x"}, "ada"
+    )
+    forge.push(REPO, "other", {"b.txt": "b"}, "ada")
+
+    texts = [client.file(REPO, path) for path in (".kugetsu.toml", "folder/a.txt", "odd name.txt")]
+    assert texts == ["verify = 'true' # grüßt\n".encode(), b"", b"x"]
+    assert [client.file(REPO, path) for path in ("folder", "b.txt", "none.txt")] == [None] * 3
+    assert client.file("acme/empty", ".kugetsu.toml") is None
+
+
 def test_an_issue_is_read_with_its_labels(forge: AnyGitea, client: Gitea) -> None:
     forge.create_label(REPO, "kugetsu/code", exclusive=True)
     n = forge.open_issue(REPO, "ada", "Crash", "Look.", labels=["kugetsu/code"]).number

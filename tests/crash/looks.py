@@ -51,7 +51,7 @@ def at_issue(
     look, where, branch = Look(), f"{repo}#{issue}", f"kugetsu/issue-{issue}"
     pulls = [pull for pull in gitea.pulls_of(repo) if pull.pull and pull.pull.head_branch == branch]
     _count(look, len(pulls), 1, f"{where}: pull requests")
-    said = Counter(found.group(0) for found in map(MARKER.search, _texts(gitea, repo, issue)) if found)
+    said = _markers(gitea, repo, issue)
     parts = Counter(MARKER.sub(r"\2", marker) for marker in said)
     for part in ("live", "result"):
         _count(look, parts[part], jobs, f"{where}: jobs with a comment of part {part}")
@@ -77,8 +77,14 @@ def _look_at_branch(look: Look, gitea: FakeGitea, repo: str, branch: str, *, job
         look.doubled.append(f"{repo} {branch} is no single chain: {[commit.message for commit in commits]}")
 
 
-def _texts(gitea: FakeGitea, repo: str, issue: int) -> list[str]:
-    return [entry.body for entry in gitea.comments_of(repo, issue, BOT)]
+def told_at(gitea: FakeGitea, repo: str, issue: int) -> int:
+    """How many jobs have a closing comment there."""
+    return len([marker for marker in _markers(gitea, repo, issue) if "part=result" in marker])
+
+
+def _markers(gitea: FakeGitea, repo: str, issue: int) -> Counter[str]:
+    texts = (entry.body for entry in gitea.comments_of(repo, issue, BOT))
+    return Counter(found.group(0) for found in map(MARKER.search, texts) if found)
 
 
 def _count(look: Look, found: int, wanted: int, what: str) -> None:

@@ -8,7 +8,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,20 +60,25 @@ class Parts:
 
     def start(self, half: str, **tricks: Any) -> None:
         """Start `web`, `worker`, one of several such as `worker2`, or `serve`, where it does not run; what serves HTTP
-        listens when this returns.
+        listens when this returns, `serve` answers.
         """
         if half in self._pids:
             return
         command = half.rstrip("0123456789")
         self._pids[half] = self._forks.start(command, self._environ, self.root / f"{half}.log", tricks)
         if half in {"web", "serve"}:
-            self.wait_for(self._listens, "the HTTP side to listen")
+            self.wait_for(self._answers if half == "serve" else self._listens, "the HTTP side to listen")
 
     def end(self, half: str, number: signal.Signals = signal.SIGTERM) -> float:
         """Ask a half to end, and wait until it has; the seconds that took."""
         began = time.monotonic()
         forkserver.end(self._pids.pop(half), number)
         return time.monotonic() - began
+
+    def tell(self, half: str, number: signal.Signals) -> None:
+        """Send a half a signal, and wait for nothing."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pids[half], number)
 
     def kill(self, *victims: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Kill these parts at one stroke, and wait until none of them lives; how many processes that were. The others
@@ -130,6 +136,16 @@ class Parts:
     def _listens(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
             return True
+        return False
+
+    def _answers(self) -> bool:
+        """Whether the HTTP side has begun: the parent of both halves listens before that."""
+        with (
+            suppress(OSError, HTTPException),
+            closing(HTTPConnection("127.0.0.1", self._port, timeout=5)) as connection,
+        ):
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
         return False
 
 

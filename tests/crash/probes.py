@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from jobs import git, launching, runner, settling
+from jobs import desk, git, lane, launching, leases, runner, settling, worker
 from jobs.gitea import Gitea
 from jobs.gitea_http import GiteaHttp
 from jobs.hook_care import HookCare
@@ -35,6 +35,7 @@ _make_context = ssl.create_default_context
 
 TARGET, PASSED, REACHED, GO = "target", "passed", "reached", "go"
 POLL: Final = 0.005
+BRIEF: Final = 6.0
 PAUSE: Final = 0.2
 """Seconds until a run is tried again, instead of a quarter of a minute."""
 
@@ -65,8 +66,8 @@ def one_context() -> ssl.SSLContext:
 
 def arm(tricks: Mapping[str, Any]) -> None:
     """Change this process: `probe` is the folder of its points, `without` names safeties to leave out, `migrations` is
-    the folder of another version's, and one that is `tireless` never gives a job up, nor puts
-    it off for long.
+    the folder of another version's, one that is `tireless` never gives a job up, nor puts it off for long, and one that
+    is `brief` has leases of seconds.
     """
     settling.FIRST_PAUSE_SECONDS = PAUSE
     # Half of what a start costs, and nothing that comes of it differs from one start to the next.
@@ -79,6 +80,9 @@ def arm(tricks: Mapping[str, Any]) -> None:
     if tricks.get("tireless"):
         runner.MAX_CRASHES = 1000
         settling.LONGEST_PAUSE_SECONDS = 2.0
+    if tricks.get("brief"):
+        desk.LEASE_SECONDS = lane.LEASE_SECONDS = leases.LEASE_SECONDS = BRIEF
+        leases.RENEW_SECONDS, worker.SWEEP_SECONDS = BRIEF / 12, BRIEF / 2
     if folder := tricks.get("probe"):
         _stop_at_points(Probe(Path(folder)))
         _one_after_the_other()

@@ -84,7 +84,7 @@ def wait_until_gone(pids: set[int]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_serve_starts_without_settings_and_ends_quickly(
     tmp_path: Path, started: list[Service], number: signal.Signals
 ) -> None:
@@ -164,3 +164,19 @@ def test_who_calls_while_the_http_side_starts_again_waits_and_is_answered(
     assert httpx.get(f"{address}/healthz", trust_env=False, timeout=PATIENCE).status_code == 200
     assert service.log.read_text().count(f"listening on {address},") == 2
     assert service.end(signal.SIGTERM) < STOP_LIMIT
+
+
+def test_who_is_to_outlive_its_terminal_does(tmp_path: Path, started: list[Service]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        service = serve(tmp_path, started)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    service.wait_for_line("listening on")
+    service.wait_for_line("jobs.worker worker ")
+    for pid in [*service.halves(), service.process.pid]:
+        os.kill(pid, signal.SIGHUP)
+    address = service.log.read_text().split("listening on ")[1].split(",")[0]
+    assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+    assert service.end(signal.SIGTERM) < STOP_LIMIT
+    assert "is started again" not in service.log.read_text()

@@ -113,3 +113,69 @@ def test_a_new_version_takes_over_what_the_old_one_left_running(make: Make, tmp_
     check_done_once(parts, counted=1)
     assert parts.ask("SELECT count(*) FROM job WHERE mood = 'good'") == 1
     assert len(runs(parts)) == 1
+
+
+HANGING = {
+    "every request": ".*",
+    "the check of the server": "GET /api/v1/version",
+    "a report": "POST /api/v1/repos/acme/widgets/issues/[0-9]+/comments",
+    "a clone": "POST /acme/widgets.git/git-upload-pack",
+    "a push": "POST /acme/widgets.git/git-receive-pack",
+}
+
+
+@pytest.mark.parametrize("what", HANGING)
+@pytest.mark.parametrize("halves", [("serve",), ("web", "worker")], ids=["serve", "apart"])
+def test_what_hangs_keeps_nobody_from_ending(make: Make, halves: list[str], what: str) -> None:
+    parts = make(*halves)
+    held = parts.gitea.hold(HANGING[what], times=None)
+    for number in range(2, 5):
+        parts.gitea.open_issue(REPO, WRITER, "Another one", "stub: append other.txt x\\n")
+        parts.gitea.label(REPO, number, "kugetsu/code", WRITER)
+    (parts.home / "worktrees" / PLACE / "tmp" / "go").touch()
+    parts.wait_for(lambda: held.hits, f"{what} to hang", timeout=90.0)
+    assert max(parts.end(half) for half in halves) < STOP_LIMIT
+    held.cancel()
+    for half in halves:
+        parts.start(half)
+    parts.wait_for(lambda: parts.ask(TOLD) == 4, "all four to be told")
+    parts.gitea.settle()
+    assert parts.ask("SELECT sum(attempt + crashes) FROM job") == 0
+    assert "Traceback" not in parts.logs()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (signal.SIGHUP,),
+        (signal.SIGINT,),
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGINT, signal.SIGHUP, signal.SIGTERM),
+    ],
+    ids=lambda numbers: "+".join(number.name for number in numbers),
+)
+@pytest.mark.parametrize("halves", [("serve",), ("web", "worker")], ids=["serve", "apart"])
+def test_whatever_the_signal_and_however_often_it_is_a_planned_end(
+    make: Make, halves: list[str], numbers: tuple[signal.Signals, ...]
+) -> None:
+    parts = make(*halves)
+    *first, last = numbers
+    for number in first:
+        for half in halves:
+            parts.tell(half, number)
+    assert max(parts.end(half, last) for half in halves) < STOP_LIMIT
+    assert parts.others("agent", "keeper")
+    for half in halves:
+        parts.start(half)
+    check_done_once(parts, counted=1)
+
+
+def test_agents_that_are_killed_after_a_planned_end_count_as_nothing(make: Make) -> None:
+    """As when a container is stopped: first its main process is told so, then all others are killed."""
+    parts = make("serve")
+    for number in range(2, 6):
+        parts.end("serve")
+        parts.kill("keeper", "agent")
+        parts.start("serve")
+        wait_for_agent(parts, number)
+    check_done_once(parts, counted=5)

@@ -227,3 +227,19 @@ def test_a_report_that_breaks_off_before_its_last_step_is_finished_later(
     world.wait_until(lambda: broken and world.jobs()[0].state == "done", "the job to be done")
     world.wait_for_result(issue)
     assert len(world.said(issue, "result")) == 1
+
+
+def test_pushes_that_hang_leave_room_for_other_issues(make_world: MakeWorld, fake: FakeGitea) -> None:
+    world = make_world(MAX_CONCURRENT_AGENTS="4")
+    held = fake.hold("POST /acme/widgets.git/git-receive-pack", times=None)
+    stuck = [world.issue(f"Number {number}", f"stub: write f{number}.txt x") for number in range(3)]
+    for issue in stuck:
+        world.label(issue, "kugetsu/code")
+    world.wait_until(lambda: held.hits >= 1, "a push to hang")
+    world.wait_for(lambda: {job.state for job in world.jobs()} == {"reporting"}, "all agents to end")
+    other = world.issue("Another one", "stub: say All well.")
+    world.comment(other, "/kugetsu research it\nstub: say All well.")
+    world.wait_until(lambda: world.said(other, "result"), "the other issue to be told", 20.0)
+    held.cancel()
+    for issue in stuck:
+        world.wait_for_result(issue)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -117,6 +117,44 @@ def test_each_answer_means_one_thing(
         client.me()
     assert type(caught.value) is kind
     assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", b'{"id": 1, "bo', b"OK"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda gitea: gitea.edit_comment("acme/old", 1, "Done"),
+        lambda gitea: gitea.react("acme/old", 1, "eyes"),
+        lambda gitea: gitea.has_comment("acme/old", 1),
+        lambda gitea: gitea.file("acme/old", ".kugetsu.toml"),
+        lambda gitea: gitea.check_scopes(),
+        lambda gitea: gitea.touch_labels("acme/old", 1),
+    ],
+    ids=["edit", "react", "look", "file", "scopes", "labels"],
+)
+def test_what_is_not_giteas_is_no_success(
+    server: Server, client: Gitea, body: bytes, ask: Callable[[Gitea], object]
+) -> None:
+    """A proxy says 200 to anything, or breaks an answer off of which nobody knows the length."""
+    server.says(200, body)
+    with pytest.raises(GiteaDown):
+        ask(client)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"type":"file","encoding":"base64","content":"dmVyaWZ5","target":null}', b"verify"),
+        (b'{"type":"file","encoding":"base64","content":"","target":null}', b""),
+        (b'{"type":"symlink","encoding":null,"content":null,"target":"other.toml"}', b"other.toml"),
+        (b'[{"type":"file","encoding":null,"content":null}]', None),
+        (b"[]", None),
+    ],
+    ids=["file", "nothing in it", "link", "folder", "no commit"],
+)
+def test_a_file_is_what_the_default_branch_has(server: Server, client: Gitea, body: bytes, text: bytes | None) -> None:
+    server.says(200, body)
+    assert client.file("acme/old", ".kugetsu.toml") == text
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,8 @@ def test_a_worker_that_stops_lets_its_lease_lapse(db: SqliteDatabase) -> None:
     ledger.release(db, claimed)
     job = ledger.job_of(db, claimed.job_id)
     assert (job.state, job.lease_until, job.worker) == ("running", 0.0, "one")
+    assert not ledger.renew(db, claimed, until=100.0), "a thread that still hangs took it back"
+    assert ledger.job_of(db, claimed.job_id).lease_until == ledger.RELEASED
 
 
 def test_progress_is_stored_while_the_job_runs_and_not_after(db: SqliteDatabase) -> None:
