@@ -104,7 +104,8 @@ class Gitea(GiteaReviews, GiteaHooks):
 
     def file(self, repo: str, path: str) -> bytes | None:
         """A file of the default branch, or where a link leads; None where it, or any commit, is missing. Not asked for
-        by /raw/, since of half a file nobody could tell that it is one.
+        by /raw/, since of half a file nobody could tell that it is one. GiteaRejected where it is larger than the
+        server shows ([api] DEFAULT_MAX_BLOB_SIZE, 10 MiB): without it is not the same as empty.
         """
         try:
             answer = self.request("GET", f"{repo_path(repo)}/contents/{quote(path)}")
@@ -113,7 +114,11 @@ class Gitea(GiteaReviews, GiteaHooks):
         if answer.body.lstrip().startswith(b"["):  # a folder, or no commit at all
             return None
         found = answer.read(Contents)
-        return (found.target or "").encode() if found.content is None else found.content
+        if found.content is not None:
+            return found.content
+        if found.target is None:
+            raise GiteaRejected(answer.status, f"{path} is too large to be shown")
+        return found.target.encode()
 
     def permission(self, repo: str, login: str) -> str:
         """none, read, write, admin or owner. Only an admin of the repository may ask about others (403).

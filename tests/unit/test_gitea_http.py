@@ -157,6 +157,12 @@ def test_a_file_is_what_the_default_branch_has(server: Server, client: Gitea, bo
     assert client.file("acme/old", ".kugetsu.toml") == text
 
 
+def test_a_file_that_is_too_large_to_be_shown_is_not_an_empty_one(server: Server, client: Gitea) -> None:
+    server.says(200, b'{"type":"file","encoding":null,"content":null,"target":null}')
+    with pytest.raises(GiteaRejected, match="too large"):
+        client.file("acme/old", ".kugetsu.toml")
+
+
 @pytest.mark.parametrize(
     "message",
     [
