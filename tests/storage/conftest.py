@@ -17,6 +17,7 @@ from models.tables import Thread
 from tests.fakes.gitea import FakeGitea
 from tests.unit.storing import delivery, new_store
 from tests.world import World
+from webhook import cli
 
 ROOT = Path(__file__).parents[2]
 INSIDE = "KUGETSU_TEST_MAY_MOUNT"
@@ -60,6 +61,15 @@ class SmallDisk:
 
     def unmount(self) -> None:
         subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
+def start_refused(home: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start a half on this home, in this process; it ends at once, since somebody has to do something first."""
+    monkeypatch.setenv("KUGETSU_HOME", str(home))
+    monkeypatch.setattr("webhook.cli.set_up_logging", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("os.nice", lambda _by: 0)
+    assert cli.main([command]) == 2
 
 
 def may_mount(folder: Path) -> bool:

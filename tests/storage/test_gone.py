@@ -8,10 +8,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.gitea import FakeGitea
-from tests.storage.conftest import MakeWorld
+from tests.fakes.gitea import Delivery, FakeGitea
+from tests.storage.conftest import MakeWorld, start_refused
 from tests.unit.storing import new_store
-from webhook import cli
+from tests.world import World
+
+
+def refused_with(world: World, fake: FakeGitea, words: str) -> Delivery:
+    """The newest delivery, which was refused with these words; so is who asks whether the service is ready."""
+    refused = fake.deliveries[-1]
+    assert refused.status == 503
+    assert words in json.loads(refused.response)["detail"]
+    reasons = httpx.get(f"{world.halves.url}/readyz", trust_env=False).json()["reasons"]
+    assert any(words in reason for reason in reasons), reasons
+    return refused
 
 
 def test_what_comes_while_the_database_is_gone_is_refused_and_taken_once_it_is_back(
@@ -30,11 +40,7 @@ def test_what_comes_while_the_database_is_gone_is_refused_and_taken_once_it_is_b
         file.rename(away / file.name)
     world.label(other, "kugetsu/code")
     fake.settle()
-    refused = fake.deliveries[-1]
-    assert refused.status == 503
-    assert "the database file is gone" in json.loads(refused.response)["detail"]
-    reasons = httpx.get(f"{world.halves.url}/readyz", trust_env=False).json()["reasons"]
-    assert any("the database file is gone" in reason for reason in reasons), reasons
+    refused = refused_with(world, fake, "the database file is gone")
     assert not (world.home / "kugetsu.db").exists(), "another one was made in its place"
     world.let_go(running, "go")
     for file in away.iterdir():
@@ -60,11 +66,7 @@ def test_what_comes_while_the_database_is_damaged_is_refused_with_words(
     file.write_bytes(b"this is no database " * 1000)
     world.label(issue, "kugetsu/code")
     fake.settle()
-    refused = fake.deliveries[-1]
-    assert refused.status == 503
-    assert "the database file is damaged" in json.loads(refused.response)["detail"]
-    reasons = httpx.get(f"{world.halves.url}/readyz", trust_env=False).json()["reasons"]
-    assert any("the database file is damaged" in reason for reason in reasons), reasons
+    refused_with(world, fake, "the database file is damaged")
     file.write_bytes(good)
     world.halves.start_worker()
     world.wait_for_result(issue)
@@ -85,11 +87,7 @@ def test_a_service_that_has_lost_its_database_does_not_begin_anew_among_old_jobs
         file.unlink()
     if left is not None:
         (tmp_path / "kugetsu.db").write_bytes(left)
-    monkeypatch.setenv("KUGETSU_HOME", str(tmp_path))
-    monkeypatch.setattr("webhook.cli.set_up_logging", lambda *_: None)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("os.nice", lambda _by: 0)
-    assert cli.main([command]) == 2
+    start_refused(tmp_path, command, monkeypatch)
     assert capsys.readouterr().err == (
         f"kugetsu: {tmp_path}/kugetsu.db is gone, but there are jobs of it in {tmp_path}/jobs; right would be to move "
         f"{tmp_path} away, and to restore a backup or to begin anew\n"

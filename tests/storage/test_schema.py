@@ -19,8 +19,8 @@ from models import limits, opening, store
 from models.intake import Look
 from models.store import Incoming
 from models.tables import Delivery
+from tests.storage.conftest import start_refused
 from tests.unit.storing import delivery, new_store, queue
-from webhook import cli
 
 SPAWN = multiprocessing.get_context("spawn")
 LIMIT = 30.0
@@ -243,11 +243,7 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(
     with database.connection_context():
         Table("schema_migration").insert(name="9999_later", applied="2030-01-01").execute(database)
     database.close()
-    monkeypatch.setenv("KUGETSU_HOME", str(tmp_path))
-    monkeypatch.setattr("webhook.cli.set_up_logging", lambda *_: None)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("os.nice", lambda _by: 0)
-    assert cli.main([command]) == 2
+    start_refused(tmp_path, command, monkeypatch)
     assert capsys.readouterr().err == (
         f"kugetsu: {tmp_path}/kugetsu.db was written by a newer version of Kugetsu (9999_later); "
         "right would be that version, or a backup from before it\n"
