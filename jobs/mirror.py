@@ -115,9 +115,12 @@ class Mirror:
         counts = [entry.split("\t", 2)[:2] for entry in printed.split("\0") if entry]
         return [(int(added.replace("-", "0")), int(deleted.replace("-", "0"))) for added, deleted in counts]
 
-    def ask(self, access: Access, *args: str, deadline: float) -> str:
-        """Runs a git command here that speaks to the server. Raises GitFailed."""
-        return git(args, self._run(access=access, deadline=deadline))
+    def ask(self, access: Access, *args: str, deadline: float, trace: Path | None = None) -> str:
+        """Runs a git command here that speaks to the server; what git's protocol says meanwhile is written to `trace`.
+        Raises GitFailed.
+        """
+        run = self._run(access=access, deadline=deadline)
+        return git(args, run if trace is None else replace(run, env={"GIT_TRACE_PACKET": str(trace)}))
 
     def _git(self, *args: str) -> str:
         return git(args, self._run())

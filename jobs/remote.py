@@ -6,6 +6,8 @@ Texts: git's `http.c`, `remote-curl.c` and `transport.c`; Gitea's refusals: `rou
 """
 
 import re
+import tempfile
+from pathlib import Path
 from typing import Final
 
 from jobs.git import Access, GitFailed
@@ -48,13 +50,20 @@ def fetch(mirror: HeldMirror, access: Access) -> None:
 
 
 def _shown(mirror: Mirror, access: Access, *refs: str) -> bool:
-    """Whether the server shows any of these refs, or any at all, when it is asked once more: git takes an answer that
-    breaks off in its headers for that of an empty repository (seen with 2.39).
+    """Whether the server shows any of these refs, or any at all, when it is asked once more. Raises FetchFailed.
+
+    Git takes for that of an empty repository an answer that breaks off in its headers, and whatever has no line in it,
+    such as a proxy's word with a 200 (seen with 2.39). No server of ours says that without a packet of git's protocol.
     """
-    try:
-        return bool(mirror.ask(access, "ls-remote", access.address, *refs, deadline=_LOOK_LIMIT).strip())
-    except GitFailed as error:
-        raise FetchFailed(_said(error)) from error
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "packets"
+        try:
+            printed = mirror.ask(access, "ls-remote", access.address, *refs, deadline=_LOOK_LIMIT, trace=trace)
+        except GitFailed as error:
+            raise FetchFailed(_said(error)) from error
+        if not trace.exists() or not _GREETING.search(trace.read_bytes()):
+            raise FetchFailed("what answers there is no git server")
+    return bool(printed.strip())
 
 
 def fetch_ref(mirror: HeldMirror, access: Access, source: str, target: str) -> None:
@@ -71,6 +80,7 @@ def fetch_ref(mirror: HeldMirror, access: Access, source: str, target: str) -> N
         raise ServerRefused(reason) from error
 
 
+_GREETING: Final = re.compile(rb"< (# service=git-upload-pack|version [12])")
 _NO_REF: Final = re.compile(r"couldn't find remote ref")
 
 

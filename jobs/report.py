@@ -196,7 +196,7 @@ class Reporter:
             mark, where = sentences.marker(job.id, sentences.LIVE), (thread.repo.name, job.said_on or thread.issue)
             job.live_comment = say(self._wiring, forge, where, mark, text)
         elif digest != job.live_digest and job.live_comment != GONE:
-            job.live_comment = _edit(forge, thread, job.live_comment, text)
+            job.live_comment = _edit(forge, thread, job, text)
         shown = {"live_comment": job.live_comment, "live_digest": digest, "live_at": self._wiring.clock()}
         Job.update(**shown, place_shown=facts.place).where(Job.id == job.id).execute(self._wiring.db)
 
@@ -206,7 +206,12 @@ def _was_turned_away(job: Job) -> bool:
     return job.outcome == Outcome.REFUSED or (job.outcome == Outcome.CANCELLED and job.queued_at is None)
 
 
-def _edit(forge: Forge, thread: Thread, comment: int, text: str) -> int:
+def _edit(forge: Forge, thread: Thread, job: Job, text: str) -> int:
+    """Looks first: to a Gitea that was restored from a backup the number may mean somebody else's comment."""
+    comment, mark = int(job.live_comment or GONE), sentences.marker(job.id, sentences.LIVE)
+    found = forge.gitea.comment(thread.repo.name, comment)
+    if found is None or found.user.id != forge.bot.id or mark not in found.body:
+        return GONE
     try:
         forge.gitea.edit_comment(thread.repo.name, comment, text)
     except (GiteaMissing, GiteaRejected):

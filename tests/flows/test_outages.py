@@ -19,7 +19,7 @@ from tests.fakes.gitea import FakeGitea, Fault
 from tests.fakes.gitea.record import Exchange
 from tests.flows.conftest import MakeWorld
 from tests.forge_protocol import AnyGitea
-from tests.world import World
+from tests.world import BOT, WRITER, World
 
 TROUBLES = ("500", "502", "429", "401", "slow", "refused", "dropped", "cut")
 """What happens to one and the same request, one after the other, before it may succeed."""
@@ -243,3 +243,27 @@ def test_pushes_that_hang_leave_room_for_other_issues(make_world: MakeWorld, fak
     held.cancel()
     for issue in stuck:
         world.wait_for_result(issue)
+
+
+def test_a_gitea_that_was_restored_from_a_backup_loses_no_words_of_others(
+    make_world: MakeWorld, fake: FakeGitea
+) -> None:
+    """What we said since the backup is gone, and its number is somebody else's comment now; so are branch and pull."""
+    world = make_world()
+    issue = world.issue("Crash", "stub: append app.py fixed\\n")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_result(issue)
+    world.comment(issue, "/kugetsu more\nstub: wait go\nstub: append app.py more\\n")
+    world.wait_for_agents(2)
+    world.wait_for_label(issue, "kugetsu/running")
+    world.wait_for(lambda: len(world.said(issue, "live")) == 2, "the comment that follows the second job")
+    ours = fake.comments_of(world.repo, issue, BOT)[-1]
+    fake.delete_comment(world.repo, ours, BOT)
+    theirs = world.comment(issue, "This is what I think.")
+    theirs.id = ours.id
+    fake.delete_branch(world.repo, f"kugetsu/issue-{issue}", WRITER)
+    world.let_go(issue, "go")
+    world.wait_for_result(issue, 2)
+    assert theirs.body == "This is what I think."
+    assert [job.outcome for job in world.jobs()] == ["completed"] * 2
+    assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") is not None

@@ -75,6 +75,31 @@ def test_a_worker_that_is_killed_costs_no_answer_and_the_agent_finds_no_key(tmp_
             assert [row.credentials for row in Gateway.select().execute(database)] == ["[]"]
 
 
+@pytest.mark.parametrize("with_worker", [False, True], ids=["alone", "with its worker"])
+def test_a_gateway_that_is_killed_in_the_middle_of_an_answer_costs_that_answer_only(
+    tmp_path: Path, fake: FakeGitea, with_worker: bool
+) -> None:
+    with FakeLLM() as llm, started(tmp_path, fake, opencode_config(llm.base_url), models="{}", is_apart=True) as world:
+        llm.play(turn("I write.", bash("echo hi > a.txt")), turn("Done."))
+        issue = world.issue("Write a.txt")
+        with llm.held() as hold:
+            world.label(issue, "kugetsu/code")
+            hold.wait_for(1, LONG)
+            gateway = files.running(world.home)
+            assert gateway is not None
+            os.kill(int(gateway.process["pid"]), signal.SIGKILL)
+            if with_worker:
+                world.halves.signal_worker(signal.SIGKILL)
+                world.halves.start_worker_process()
+        world.wait_for_result(issue, timeout=LONG)
+        again = files.running(world.home)
+        assert again is not None
+        assert (again.port, again.process["pid"] != gateway.process["pid"]) == (gateway.port, True)
+        (job,) = world.jobs()
+        assert (job.outcome, job.attempt, job.crashes, job.run) == ("completed", 0, 0, 1)
+        assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "a.txt") == "hi\n"
+
+
 def test_anthropic_by_a_variable(tmp_path: Path, fake: FakeGitea) -> None:
     """The key comes from KUGETSU_AGENT_ENV; the provider is one of opencode's own catalogue."""
     key = "sk-ant-real-0123456789"

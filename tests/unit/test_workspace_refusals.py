@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs import remote as asking
+from jobs.git import Access
+from jobs.mirror import Mirror
 from jobs.workspace import (
     FetchFailed,
     PushFailed,
@@ -11,6 +14,7 @@ from jobs.workspace import (
     Target,
     WorkspaceRefused,
 )
+from tests.fakes.answers import answering
 from tests.fakes.git_remote import GitRemote
 from tests.fakes.workspaces import REPO, Thread
 
@@ -109,3 +113,21 @@ def test_what_cannot_be_committed_is_named(thread: Thread) -> None:
     thread.agent_git("init", "--quiet", "demo")
     with pytest.raises(WorkspaceRefused, match="'demo/' does not have a commit checked out"):
         thread.collect()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"<html><body>Please sign in</body></html>", "text/html"), (b"", "text/plain"), (b"OK", "text/plain")],
+    ids=["page", "nothing", "word"],
+)
+def test_what_a_proxy_says_is_no_empty_repository(tmp_path: Path, body: bytes, kind: str) -> None:
+    mirror = Mirror(tmp_path / "mirror.git")
+    with answering() as server, mirror.held() as held:
+        server.says(200, body, **{"Content-Type": kind})
+        access = Access(f"{server.url}/acme/widgets.git", "a-token")
+        with pytest.raises(FetchFailed, match="no git server"):
+            asking.fetch(held, access)
+        with pytest.raises(FetchFailed):
+            asking.fetch_ref(held, access, "refs/pull/1/head", "refs/kugetsu/pulls/1")
+        with pytest.raises(PushFailed):
+            asking.push(mirror, access, "0123456789012345678901234567890123456789", "kugetsu/issue-1")
