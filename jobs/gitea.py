@@ -1,7 +1,7 @@
 """What Kugetsu asks of Gitea, as verbs. All of it can be repeated: who writes looks first.
 
 `repo` is always "owner/name", `n` the number of an issue or pull request (one sequence for both). Every verb may
-raise the errors of `jobs.gitea_http`; each docstring names only what is particular. Where a fact has no other
+raise the errors of `jobs.gitea_answers`; each docstring names only what is particular. Where a fact has no other
 source it was read in Gitea's routers/api/v1/repo, versions 1.21 to 1.27, and in Forgejo's.
 """
 
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
+from jobs.gitea_answers import Answer, GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected
 from jobs.gitea_hooks import GiteaHooks
-from jobs.gitea_http import Answer, GiteaDown, GiteaError, GiteaMissing, GiteaRefused, GiteaRejected, repo_path
+from jobs.gitea_http import repo_path
 from jobs.gitea_issues import LABELS, SCOPE, LabelSpec
 from jobs.gitea_reviews import GiteaReviews, LineComment, ReviewDraft
 from jobs.retry_after import moment_of

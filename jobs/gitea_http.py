@@ -1,11 +1,10 @@
-"""The one hole through which requests leave for Gitea, and the four ways in which one can fail.
+"""The one hole through which requests leave for Gitea.
 
 Nothing is tried again here: a passing failure is an exception (GiteaDown), and whoever holds the job decides
 when to come back.
 """
 
 import logging
-import re
 import ssl
 import threading
 import time
@@ -13,16 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import GenericAlias
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
+from jobs.gitea_answers import Answer, GiteaDown, failure_of
 from jobs.punctual import PunctualTransport, within
-from jobs.retry_after import wait_asked_for
-from models.wire import ApiError
 
 log = logging.getLogger(__name__)
 
@@ -40,58 +37,6 @@ PAGE_SIZE = 50
 # 500 pages of 50: beyond it the server ignores `page` and repeats itself.
 PAGES = 500
 
-_SCOPES = re.compile(r"required scope\(s\)[:,]\s*(?:required=)?\[([^\]]*)\]")
-
-
-class GiteaError(Exception):
-    """A request to Gitea did not succeed. The text is one sentence without secrets."""
-
-
-class GiteaDown(GiteaError):
-    """Passing: no connection, a timeout, 5xx, 429, or an answer that is not Gitea's. Try again later.
-
-    `status` is the HTTP status when there was an answer, `wait` how many seconds it asked to be left alone.
-    """
-
-    def __init__(self, reason: str, status: int | None = None, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
-        self.wait = wait
-
-
-class GiteaRefused(GiteaError):
-    """401 or 403: the token is wrong or lacks a right. `missing_scope` is the scope, where Gitea names one."""
-
-    def __init__(self, status: int, message: str, missing_scope: str | None) -> None:
-        need = f" (the token lacks the scope {missing_scope})" if missing_scope else ""
-        super().__init__(f"Gitea refused ({status}): {message}{need}")
-        self.status = status
-        self.message = message
-        self.missing_scope = missing_scope
-
-    @property
-    def is_of_the_token(self) -> bool:
-        """Whether the token itself is wrong, which only whoever runs the service can mend: work waits for that."""
-        return self.status == HTTPStatus.UNAUTHORIZED or self.missing_scope is not None
-
-
-class GiteaMissing(GiteaError):
-    """404: not there, or not visible to the bot; Gitea makes no difference."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"Gitea has no {what}, or the bot may not see it")
-        self.what = what
-
-
-class GiteaRejected(GiteaError):
-    """Another 4xx: the request is understood and will never succeed as it is."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"Gitea rejected the request ({status}): {message}")
-        self.status = status
-        self.message = message
-
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -99,32 +44,6 @@ class Upload:
 
     name: str
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A 2xx answer. `asked` is "GET /repos/…" for error texts; header names are compared without case."""
-
-    asked: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def read(self, kind: type[T]) -> T:
-        """The body as `kind`. Raises GiteaDown when it is not that: a proxy's page, or half an answer."""
-        value: T = self._decode(kind)
-        return value
-
-    def read_list(self, kind: type[T]) -> list[T | None]:
-        """The body as a list. Gitea writes null for an empty one, and for an item that it could not load."""
-        items: list[T | None] | None = self._decode(GenericAlias(list, (kind | None,)) | None)
-        return items or []
-
-    def _decode(self, shape: Any) -> Any:
-        try:
-            return msgspec.json.decode(self.body, type=shape)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise GiteaDown(f"unreadable answer to {self.asked}: {error}", self.status) from error
 
 
 class GiteaHttp:
@@ -188,7 +107,7 @@ class GiteaHttp:
             if path.startswith("/") and answer.status != HTTPStatus.NO_CONTENT:
                 answer.read(msgspec.Raw)  # a write is not done because a proxy says 200
             return answer
-        failure = _failure(answer)
+        failure = failure_of(answer)
         if isinstance(failure, GiteaDown) and failure.wait:
             self._quiet_until = time.monotonic() + failure.wait
         raise failure
@@ -227,13 +146,13 @@ class GiteaHttp:
         seen = total = 0
         for page in range(1, PAGES + 1):
             answer = self.request("GET", path, query={**query, "page": page, "limit": PAGE_SIZE})
-            before, total = total, _total(answer.headers) or total
+            before, total = total, answer.total or total
             if total < before:
                 raise GiteaDown(f"GET {path} grew shorter while it was read")
             items = answer.read_list(kind)
             yield from (item for item in items if item is not None)
             seen += len(items)
-            if not items or _is_last(answer.headers, seen):
+            if not items or answer.is_last(seen):
                 return
         raise GiteaDown(f"GET {path} has no end: {PAGES} pages")
 
@@ -308,46 +227,3 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 def _site(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
-
-
-def _total(headers: Mapping[str, str]) -> int | None:
-    """How many items there are on all pages, where the server says so."""
-    total = headers.get("X-Total-Count", "")
-    return int(total) if total.isascii() and total.isdecimal() else None
-
-
-def _is_last(headers: Mapping[str, str], seen: int) -> bool:
-    total = _total(headers)
-    if total is not None:
-        return seen >= total
-    link = headers.get("Link")
-    return link is not None and 'rel="next"' not in link
-
-
-def _failure(answer: Answer) -> GiteaError:
-    """What a status outside 2xx means."""
-    message = _message(answer.body)
-    status = answer.status
-    if status == HTTPStatus.TOO_MANY_REQUESTS or not httpx.codes.is_client_error(status):
-        said = f"{answer.asked} answered {status} {message or ''}".rstrip()
-        return GiteaDown(said, status, wait_asked_for(answer.headers))
-    if message is None:
-        # Gitea sends JSON or nothing. A page comes from a proxy, which may say 404 while Gitea restarts.
-        return GiteaDown(f"{answer.asked} answered {status} with a page that is not Gitea's", status)
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        scope = _SCOPES.search(message)
-        return GiteaRefused(status, message or "no reason given", scope.group(1) if scope else None)
-    if status == HTTPStatus.NOT_FOUND:
-        return GiteaMissing(answer.asked.partition(" ")[2])
-    return GiteaRejected(status, message or "no reason given")
-
-
-def _message(body: bytes) -> str | None:
-    """Gitea's own words for an error; "" when the body is empty or null, None when it is not Gitea's JSON."""
-    if not body.strip():
-        return ""
-    try:
-        said = msgspec.json.decode(body, type=ApiError | None)
-        return said.message if said else ""
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None

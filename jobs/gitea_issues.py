@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 
-from jobs.gitea_http import PAGE_SIZE, PAGES, GiteaDown, GiteaHttp, GiteaMissing, GiteaRejected, repo_path
+from jobs.gitea_answers import GiteaDown, GiteaMissing, GiteaRejected
+from jobs.gitea_http import PAGE_SIZE, PAGES, GiteaHttp, repo_path
 from models.wire import Comment, Issue, Label, TimelineEntry
 
 SCOPE = "kugetsu/"

@@ -20,7 +20,8 @@ from authlib.oauth2.rfc6749.parameters import (
 )
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from jobs.gitea_http import GiteaError, GiteaHttp, post_form
+from jobs.gitea_answers import GiteaError
+from jobs.gitea_http import GiteaHttp, post_form
 from models.settings import DEFAULT_SERVER, Settings
 from models.wire import Repository
 

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from jobs.gitea import SCOPE_PROBES, Gitea, GiteaDown, GiteaError, GiteaRefused
-from jobs.gitea_http import GiteaMissing, GiteaRejected
+from jobs.gitea_answers import GiteaMissing, GiteaRejected
 from models import hooks
 from models.checkup import Finding, Level, unknown, warning, well, wrong
 from models.settings import Server, Settings
