@@ -79,7 +79,8 @@ class Budget:
     def _by_disk(self) -> list[list[Path]]:
         disks: dict[int, list[Path]] = {}
         for folder in self._folders:
-            disks.setdefault(folder.stat().st_dev, []).append(folder)
+            with suppress(FileNotFoundError):  # an agent without a sandbox may take its temporary folder away
+                disks.setdefault(folder.stat().st_dev, []).append(folder)
         return list(disks.values())
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from jobs import room
+from jobs.place import Place
 from models.disk import GIB, MIB, Room, floor_of
 from tests.fakes.gitea import FakeGitea
 from tests.storage.conftest import MakeWorld, SmallDisk
@@ -32,6 +34,10 @@ def test_the_floor_follows_the_size_of_the_disk() -> None:
 def test_it_starts_again_only_with_a_little_more_than_the_floor() -> None:
     at = [Room(total=1000, free=free, floor=100) for free in (99, 100, 109, 110)]
     assert [(room.scarce, room.ample) for room in at] == [(True, False), (False, False), (False, False), (False, True)]
+
+
+def test_a_temporary_folder_that_an_agent_takes_away_takes_nothing(tmp_path: Path) -> None:
+    assert room.Budget(Place.at(tmp_path, tmp=tmp_path.with_name("gone"))).broken() is None
 
 
 def test_before_the_disk_is_full_nothing_new_starts_and_the_issue_says_why(
