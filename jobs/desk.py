@@ -125,7 +125,7 @@ class Desk:
             threads.thread_failed(self._wiring.db, thread, problem=where.words, not_before=0.0)
             return
         if isinstance(error, GiteaDown) or (isinstance(error, GiteaRefused) and error.is_of_the_token):
-            self._wiring.forges[thread.server].doubt()
+            self._wiring.forges.doubt(thread.server)
         least = ARCHIVED_PAUSE_SECONDS if where.archived else error.wait if isinstance(error, GiteaDown) else 0.0
         self._put_off(thread, where.words or str(error), least)
 

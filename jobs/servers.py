@@ -156,6 +156,11 @@ class Forges:
                 watching.wake(self._db, forge.name)
             forge.check_at, forge.failures = now + CHECK_SECONDS, 0
 
+    def doubt(self, name: str) -> None:
+        """Something did not go well at this server: look soon how it is. One that left the settings stays as it is."""
+        if name in self._forges:
+            self._forges[name].doubt()
+
     def check_all(self) -> None:
         """Have each server be checked at once: nobody knows when that was done last."""
         for forge in self._forges.values():

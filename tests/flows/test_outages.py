@@ -14,7 +14,7 @@ from peewee import Database
 from models import ledger
 from models.moves import State
 from models.side_tables import Bookmark
-from models.tables import Thread
+from models.tables import Repo, Thread
 from tests.fakes.gitea import FakeGitea, Fault
 from tests.fakes.gitea.record import Exchange
 from tests.flows.conftest import MakeWorld
@@ -206,6 +206,33 @@ def test_a_machine_whose_clock_was_set_back_holds_nothing_up(world: World) -> No
     world.halves.start_worker()
     world.wait_for_result(issue)
     told_once(world, [issue])
+
+
+def test_what_is_to_be_told_on_a_server_that_left_the_settings_waits(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    issue = world.issue("Crash", "stub: write app.py fixed")
+    world.halves.stop_worker()
+    world.label(issue, "kugetsu/code")
+    world.wait_for(lambda: len(world.deliveries()) > 1, "the label to be told of")
+    belongs_to(world, "elsewhere")
+    world.halves.start_worker()
+    world.wait_for(lambda: "no address and token for the server" in problem(world), "a word on why it waits")
+    assert "Traceback" not in caplog.text
+    belongs_to(world, world.server)
+    world.wait_for_result(issue)
+
+
+def belongs_to(world: World, server: str) -> None:
+    """The one conversation is on that server from now on."""
+    with world.database() as database, database.atomic():
+        Repo.update(server=server).execute(database)
+        Thread.update(server=server, desk_not_before=0.0).execute(database)
+
+
+def problem(world: World) -> str:
+    with world.database() as database:
+        return str(Thread.select(Thread.desk_problem).scalar(database))
 
 
 @pytest.mark.usefixtures("hurried")
