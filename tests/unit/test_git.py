@@ -76,6 +76,12 @@ def test_at_the_deadline_all_that_git_started_ends(tmp_path: Path) -> None:
         time.sleep(0.01)
 
 
+def test_a_transfer_that_hangs_is_given_up_by_git_itself(tmp_path: Path) -> None:
+    """The worker that would have ended it may be gone."""
+    asked = [git(["config", "--get", f"http.lowSpeed{what}"], Run(cwd=tmp_path)).strip() for what in ("Limit", "Time")]
+    assert asked == ["100", "300"]
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs: one that has ended and was not fetched by its parent does not."""
     try:
