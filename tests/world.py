@@ -35,6 +35,7 @@ from models import opening
 from models.moves import State
 from models.settings import Settings, load
 from models.tables import Delivery, Job, Thread
+from tests import alive
 from tests.fakes import stub
 from tests.fakes.gitea import Entry, Issue, Remark, Review
 from tests.fakes.gitea.gitrepo import Files
@@ -307,13 +308,12 @@ class World:
 
     def agent_processes(self) -> list[int]:
         """Processes of agents, keepers included, that run now."""
-        return [pid for pid in _all_processes() if pid != os.getpid() and _mentions(pid, str(self.home))]
+        return alive.of_home(self.home)
 
     def agent_processes_beside_worker(self) -> list[int]:
         """As `agent_processes`, without the worker process and what it asks of git."""
         worker = self.halves.worker_pid
-        below = set(processes.descendants(worker)) if worker else set()
-        return [pid for pid in self.agent_processes() if pid != worker and pid not in below]
+        return alive.beside(self.home, [worker] if worker else [])
 
     def session_known(self, issue: int) -> bool:
         """Whether the table holds the agent's session of this issue."""
@@ -394,15 +394,3 @@ class World:
         while (left := strays()) and time.monotonic() < until:
             time.sleep(0.02)
         assert not left, f"left over: {left}"
-
-
-def _all_processes() -> list[int]:
-    return sorted(int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
-
-
-def _mentions(pid: int, text: str) -> bool:
-    """Whether the process has `text` in its command line or its environment. The dead have neither."""
-    try:
-        return any(text.encode() in Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
-    except OSError:
-        return False

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs import keeper, processes
+from tests import alive
 from tests.crash import forkserver
 from tests.crash.forkserver import ForkServer
 from tests.fakes import stub
@@ -106,11 +107,9 @@ class Parts:
         """The processes of this installation that live now and are no halves of it: `keeper`, `agent`, or `child`, a
         half's own; without a word keepers, agents and strays.
         """
-        below = {pid for half in self._pids.values() for pid in processes.descendants(half)}
-        found = sorted(below) if "child" in what else []
+        found = sorted(alive.below(self._pids.values())) if "child" in what else []
         if not what or {"keeper", "agent"} & set(what):
-            mine = [pid for pid in _all_processes() if _mentions(pid, str(self.home))]
-            outside = [pid for pid in mine if pid not in below and pid not in self._pids.values()]
+            outside = alive.beside(self.home, self._pids.values())
             found += [pid for pid in outside if not what or ("keeper" if _is_keeper(pid) else "agent") in what]
         return found
 
@@ -159,21 +158,7 @@ def _free_port() -> int:
             return port
 
 
-def _all_processes() -> list[int]:
-    return sorted(int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
-
-
-def _mentions(pid: int, text: str) -> bool:
-    """Whether the process has `text` in its command line or its environment. The dead have neither."""
-    return any(text in _proc(pid, name) for name in ("cmdline", "environ"))
-
-
 def _is_keeper(pid: int) -> bool:
-    return keeper.__file__ in _proc(pid, "cmdline").split("\0")
-
-
-def _proc(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text(errors="replace")
-    except OSError:
-        return ""
+    with suppress(OSError):
+        return keeper.__file__ in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    return False
