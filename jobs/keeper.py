@@ -150,9 +150,7 @@ def _start(spec: KeeperSpec, lock: int) -> int:
 def _before_exec(spec: KeeperSpec, keeper: int) -> None:
     """In the agent's process: give way, die with the keeper, keep to the limits, go first without memory."""
     os.nice(_NICENESS)
-    die_with_parent(signal.SIGKILL)
-    if os.getppid() != keeper:
-        os._exit(1)
+    die_with_parent(signal.SIGKILL, keeper)
     for limit, most in _kernels_limits(spec.limits):
         hard = resource.getrlimit(limit)[1]
         kept = most if hard == resource.RLIM_INFINITY else min(most, hard)

@@ -138,9 +138,13 @@ def _stat(pid: int) -> list[str] | None:
     return text.rpartition(")")[2].split()
 
 
-def die_with_parent(number: signal.Signals) -> None:
-    """Have the kernel send `number` to this process when the thread that started it ends."""
+def die_with_parent(number: signal.Signals, parent: int | None = None) -> None:
+    """Have the kernel send `number` to this process when the thread that started it ends; it is sent at once where that
+    was a thread of `parent`, and this has ended already.
+    """
     _prctl(_PR_SET_PDEATHSIG, number)
+    if parent not in {None, os.getppid()}:
+        os.kill(os.getpid(), number)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -39,6 +39,8 @@ log = logging.getLogger("kugetsu")
 WELL, NOT_NOW, WRONG = 0, 1, 2
 REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseRefused, *archives.REFUSALS, OSError)
 """Raised where somebody has to change something before it can work."""
+SIGNAL_SECONDS = 1.0
+"""A signal that reaches another thread than the main one is handled only once that wakes up: it never sleeps longer."""
 WORKER_NICENESS = 5
 """The work gives way to the receiving: a webhook has five seconds to be answered, once. Agents give way to both."""
 
@@ -46,8 +48,8 @@ WORKER_NICENESS = 5
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 well, 1 the answer is no, 2 the settings or arguments are wrong."""
     arguments = _parser().parse_args(argv)
-    if arguments.with_parent:
-        processes.die_with_parent(signal.SIGTERM)
+    if arguments.with_parent is not None:
+        processes.die_with_parent(signal.SIGTERM, arguments.with_parent)
     try:
         settings = load(os.environ)
         refuse_what_is_not_there(settings)
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         ("worker", _worker, "the work side alone"),
     ):
         command = commands.add_parser(name, help=says, description=says)
-        command.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+        command.add_argument("--with-parent", type=int, metavar="PID", help=argparse.SUPPRESS)
         command.add_argument("--listening", type=int, help=argparse.SUPPRESS)
         command.add_argument("--set-up", action="store_true", help=argparse.SUPPRESS)
         command.set_defaults(act=act)
@@ -88,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument("file", type=Path, metavar="FILE", help=".tar, or .tar.gz to have it packed")
-        command.set_defaults(act=does, with_parent=False)
+        command.set_defaults(act=does, with_parent=None)
     doctor.add_command(commands)
     return parser
 
@@ -159,7 +161,8 @@ def _worker(settings: Settings, environ: Mapping[str, str], arguments: argparse.
         return WELL
     worker = WorkerProcess(settings, environ)
     worker.start()
-    stop.wait()
+    while not stop.wait(SIGNAL_SECONDS):
+        pass
     worker.stop()
     return WELL
 

@@ -21,7 +21,7 @@ def add_command(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help=says, description=says)
     doctor.add_argument("repo", nargs="?", metavar="OWNER/REPO", type=_repo, help="only this repository")
     doctor.add_argument("--json", action="store_true", help="all findings as JSON")
-    doctor.set_defaults(examine=_examine, with_parent=False)
+    doctor.set_defaults(examine=_examine, with_parent=None)
 
 
 def _examine(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:

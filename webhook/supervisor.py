@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -72,7 +73,7 @@ class Supervisor:
             self._start(name)
 
     def _start(self, name: str) -> None:
-        command = [sys.executable, "-P", "-m", "webhook.cli", name, "--with-parent"]
+        command = [sys.executable, "-P", "-m", "webhook.cli", name, "--with-parent", str(os.getpid())]
         sockets: tuple[int, ...] = ()
         if name == "web":
             sockets = (self._listening.fileno(),)

@@ -1,5 +1,6 @@
 """`kugetsu serve`, `web` and `worker` as a person starts and ends them."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ PATIENCE = 60.0
 class Service:
     """A command of `kugetsu`, started with these settings."""
 
-    def __init__(self, home: Path, command: str, **settings: str) -> None:
+    def __init__(self, home: Path, command: str, *options: str, **settings: str) -> None:
         given = {
             "HOME": str(home),
             "PORT": "0",
@@ -34,7 +35,7 @@ class Service:
         self.log = home / "output.log"
         environ = {f"KUGETSU_{name}": value for name, value in given.items()} | {"PATH": os.environ["PATH"]}
         with self.log.open("wb") as output:
-            argv = [sys.executable, "-P", "-m", "webhook.cli", command]
+            argv = [sys.executable, "-P", "-m", "webhook.cli", command, *options]
             self.process = subprocess.Popen(argv, env=environ, stdout=output, stderr=output)
 
     def wait_for_line(self, text: str, times: int = 1) -> None:
@@ -117,6 +118,22 @@ def test_both_halves_go_when_their_parent_is_killed(tmp_path: Path, started: lis
     below = service.halves()
     service.end(signal.SIGKILL)
     wait_until_gone(below)
+
+
+def test_a_half_whose_parent_was_killed_before_it_could_ask_for_its_signal_ends(tmp_path: Path) -> None:
+    service = Service(tmp_path, "worker", "--with-parent", "1")
+    assert service.process.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_a_signal_that_reaches_another_thread_ends_a_worker_too(tmp_path: Path, started: list[Service]) -> None:
+    service = Service(tmp_path, "worker")
+    started.append(service)
+    service.wait_for_line("jobs.worker the agent is ")
+    pid = service.process.pid
+    other = max(int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir())
+    assert other != pid
+    assert ctypes.CDLL(None).tgkill(pid, other, signal.SIGTERM) == 0
+    assert service.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(
