@@ -29,8 +29,9 @@ from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.oauth import SignInServer
 from webhook.preparing import Preparing, prepared
-from webhook.server import CannotListen, ends, serve
+from webhook.server import CannotListen, serve
 from webhook.setup.pages import SetUp
+from webhook.signals import at_end
 from webhook.supervisor import AGAIN, Supervisor
 from webhook.wiring import Wiring
 
@@ -153,8 +154,7 @@ def _worker(settings: Settings, environ: Mapping[str, str], arguments: argparse.
     del arguments
     os.nice(WORKER_NICENESS)
     stop = threading.Event()
-    for number in ends():
-        signal.signal(number, lambda *_: stop.set())
+    at_end(stop.set)
     if not prepared(settings, stop):
         return WELL
     worker = WorkerProcess(settings, environ)

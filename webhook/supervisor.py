@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +12,8 @@ from typing import Final
 
 from models import settings as configured
 from models.settings import Settings
-from webhook.server import ends, listen
+from webhook.server import listen
+from webhook.signals import at_end
 
 log = logging.getLogger("kugetsu")
 
@@ -47,8 +47,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Until a signal says stop; then end both halves. A half whose settings are wrong ends the other, too."""
-        for number in ends():
-            signal.signal(number, lambda *_: self._stop.set())
+        at_end(self._stop.set)
         code = AGAIN
         try:
             while not self._stop.is_set() and code in (WELL, AGAIN):

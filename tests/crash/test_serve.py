@@ -180,3 +180,14 @@ def test_who_is_to_outlive_its_terminal_does(tmp_path: Path, started: list[Servi
     assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
     assert service.end(signal.SIGTERM) < STOP_LIMIT
     assert "is started again" not in service.log.read_text()
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_is_heard(tmp_path: Path, started: list[Service]) -> None:
+    """The kernel may hand it to any thread, or to the main one right before that goes to sleep."""
+    service = serve(tmp_path, started, "worker")
+    service.wait_for_line("the agent is")
+    main, *others = sorted(int(task.name) for task in Path(f"/proc/{service.process.pid}/task").iterdir())
+    assert main == service.process.pid
+    os.kill(others[-1], signal.SIGTERM)
+    service.process.wait(PATIENCE)
+    assert service.process.returncode == 0
