@@ -29,8 +29,9 @@ from webhook.app import create_app
 from webhook.logs import set_up_logging
 from webhook.oauth import SignInServer
 from webhook.preparing import Preparing, prepared
-from webhook.server import CannotListen, ends, serve
+from webhook.server import CannotListen, serve
 from webhook.setup.pages import SetUp
+from webhook.signals import at_end
 from webhook.supervisor import AGAIN, Supervisor
 from webhook.wiring import Wiring
 
@@ -39,8 +40,6 @@ log = logging.getLogger("kugetsu")
 WELL, NOT_NOW, WRONG = 0, 1, 2
 REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseRefused, *archives.REFUSALS, OSError)
 """Raised where somebody has to change something before it can work."""
-SIGNAL_SECONDS = 1.0
-"""A signal that reaches another thread than the main one is handled only once that wakes up: it never sleeps longer."""
 WORKER_NICENESS = 5
 """The work gives way to the receiving: a webhook has five seconds to be answered, once. Agents give way to both."""
 
@@ -155,14 +154,12 @@ def _worker(settings: Settings, environ: Mapping[str, str], arguments: argparse.
     del arguments
     os.nice(WORKER_NICENESS)
     stop = threading.Event()
-    for number in ends():
-        signal.signal(number, lambda *_: stop.set())
+    at_end(stop.set)
     if not prepared(settings, stop):
         return WELL
     worker = WorkerProcess(settings, environ)
     worker.start()
-    while not stop.wait(SIGNAL_SECONDS):
-        pass
+    stop.wait()
     worker.stop()
     return WELL
 

@@ -10,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from models.settings import Settings
+from webhook.signals import ends
 
 GRACE = 2
 """Seconds that requests under way may take when the service stops; storing what waits may take one more."""
@@ -38,12 +39,6 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def ends() -> tuple[signal.Signals, ...]:
-    """The signals that ask a process to end: that its terminal is gone, too, unless it is to outlive that (nohup)."""
-    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return (signal.SIGTERM, signal.SIGINT, *(() if outlives else (signal.SIGHUP,)))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +13,8 @@ from typing import Final
 
 from models import settings as configured
 from models.settings import Settings
-from webhook.server import ends, listen
+from webhook.server import listen
+from webhook.signals import at_end
 
 log = logging.getLogger("kugetsu")
 
@@ -48,8 +48,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Until a signal says stop; then end both halves. A half whose settings are wrong ends the other, too."""
-        for number in ends():
-            signal.signal(number, lambda *_: self._stop.set())
+        at_end(self._stop.set)
         code = AGAIN
         try:
             while not self._stop.is_set() and code in (WELL, AGAIN):

@@ -1,0 +1,34 @@
+"""What asks a process to end."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+
+def ends() -> tuple[signal.Signals, ...]:
+    """The signals that ask a process to end: that its terminal is gone, too, unless it is to outlive that (nohup)."""
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT, *(() if outlives else (signal.SIGHUP,)))
+
+
+def at_end(act: Callable[[], object]) -> None:
+    """Have `act` called, in a thread of its own, whenever a signal asks this process to end. Called in the main thread.
+
+    Python runs a handler in the main thread alone, once that wakes: a signal that comes right before it goes to sleep,
+    or that the kernel hands to another thread, was never heard of. And a handler that sets an Event on which the main
+    thread is about to wait may wait for a lock that this thread itself holds.
+    """
+    numbers = ends()
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while said := os.read(heard, 1):
+            if said[0] in numbers:
+                act()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
