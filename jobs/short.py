@@ -1,5 +1,6 @@
 """A short command, run to its end while the caller waits; nothing of it lives on."""
 
+import fcntl
 import json
 import os
 import select
@@ -14,6 +15,9 @@ from jobs import confine, keeper
 
 Ended = subprocess.CompletedProcess[str]
 
+TWO_DIGITS = 10
+"""From here on descriptors are ours: a shell names only those before, and opens the filter of system calls by one."""
+
 _DYING_SECONDS = 10.0
 
 
@@ -26,7 +30,7 @@ def in_bwrap(command: Callable[[int], Sequence[str]], env: Mapping[str, str], se
 
     def run() -> Ended:
         confine.leave_abstract_sockets()
-        told, info = os.pipe()
+        told, info = _pipe()
         with open(told, "rb") as reader:  # noqa: PTH123 - a descriptor, no path
             try:
                 process = _start(command(info), env, Path("/"), info)
@@ -69,6 +73,15 @@ def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path, info: int 
         start_new_session=True,
         pass_fds=() if info is None else (info,),
     )
+
+
+def _pipe() -> tuple[int, int]:
+    """To read from, and to hand over to the command."""
+    told, info = os.pipe()
+    try:
+        return told, fcntl.fcntl(info, fcntl.F_DUPFD_CLOEXEC, TWO_DIGITS)
+    finally:
+        os.close(info)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -232,3 +233,20 @@ def test_a_worker_that_must_have_a_sandbox_does_not_start_without(
     assert cli.main(["worker"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("kugetsu: KUGETSU_SANDBOX is bwrap, but bubblewrap (bwrap) is not installed.")
+
+
+FEW_AND_MANY = """
+import os, sys
+from pathlib import Path
+from jobs import sandbox
+for _ in range(12):
+    print(sandbox.choose("auto", Path(sys.argv[1])).kind)
+    os.open(os.devnull, os.O_RDONLY)
+"""
+
+
+def test_it_does_not_matter_which_descriptors_are_free(tmp_path: Path) -> None:
+    """The files that are handed over never have the number by which the filter is opened."""
+    argv = [sys.executable, "-P", "-c", FEW_AND_MANY, str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [sandbox.choose("auto", tmp_path).kind] * 12
