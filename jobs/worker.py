@@ -44,7 +44,7 @@ TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 POSITIONS_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
-STOP_SECONDS = 2.5
+STOP_SECONDS = 1.5
 LAST_WORD_SECONDS = 0.5
 """How long one that stops waits for a database that is locked."""
 ROOM_SECONDS = 2.0
