@@ -40,12 +40,20 @@ class AgentsLane:
         self._wiring = wiring
         self._runner = runner
         self._threads: dict[int, tuple[threading.Thread, Claimed]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._taking = threading.Lock(), threading.Lock()
 
     def look(self) -> None:
         """Claim while there is something to claim."""
-        while not self._runner.leaving.is_set() and (claimed := self._claim()):
-            self._start(claimed, self._runner.run)
+        while not self._runner.leaving.is_set() and self._take():
+            pass
+
+    def _take(self) -> bool:
+        """Claim a job and follow it, in one: to a sweep between the two it would look like a lost one of ours."""
+        with self._taking:
+            claimed = self._claim()
+            if claimed is not None:
+                self._start(claimed, self._runner.run)
+        return claimed is not None
 
     def _claim(self) -> Claimed | None:
         wiring = self._wiring
@@ -58,8 +66,9 @@ class AgentsLane:
     def recover(self) -> None:
         """Take over every running job whose worker is gone or whose lease has lapsed."""
         for job in list(Job.select().where(Job.state == State.RUNNING).execute(self._wiring.db)):
-            if not self._runner.leaving.is_set() and self._is_lost(job):
-                self._adopt(job)
+            with self._taking:
+                if not self._runner.leaving.is_set() and self._is_lost(job):
+                    self._adopt(job)
 
     def _is_lost(self, job: Job) -> bool:
         if job.worker == self._wiring.worker:
@@ -90,11 +99,17 @@ class AgentsLane:
         except Leaving:
             self._release(claimed)
         finally:
-            with self._lock:
-                self._threads.pop(claimed.job_id, None)
+            self._forget(claimed)
             self._wiring.db.close()
         for lane in Lane:
             self._wiring.bells.ring(lane)
+
+    def _forget(self, claimed: Claimed) -> None:
+        """This is followed no more. Put back into the queue, the job may be followed anew by now."""
+        with self._lock:
+            _, followed = self._threads.get(claimed.job_id, (None, None))
+            if followed == claimed:
+                del self._threads[claimed.job_id]
 
     def _follow_patiently(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
         """Follow the job; where the database fails us meanwhile, find it again as another worker would, once the
