@@ -80,6 +80,7 @@ class Recipes:
             base=pull.base.ref,
             branch=f"kugetsu/reading-{thread.issue}",
             purpose=READING,
+            folder=thread.repo.folder,
         )
 
     def open(self, errand: Errand) -> Opened:

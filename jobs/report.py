@@ -250,4 +250,5 @@ def target_of(forge: Forge, thread: Thread, base: str) -> Target:
         base=base,
         branch=thread.branch or branch_of(thread.issue),
         spent=thread.spent_sha,
+        folder=thread.repo.folder,
     )

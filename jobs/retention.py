@@ -163,7 +163,7 @@ class Retention:
                 self._try(partial(checkout.remove, folder))
 
     def _mirrors(self) -> None:
-        home, wanted = self._wiring.settings.home, retention.repos_with_threads(self._wiring.db)
+        home, wanted = self._wiring.settings.home, retention.folders_with_threads(self._wiring.db)
         for path in sorted((home / "repos").glob("*/*/*.git")):
             server, owner, name = path.parts[-3:]
             is_wanted = (server, f"{owner}/{name.removesuffix('.git')}") in wanted

@@ -7,7 +7,7 @@ from typing import Final
 
 from jobs.mirror import HeldMirror, Mirror
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]+")
 
 
 class Unrelated(Exception):
@@ -44,13 +44,16 @@ class Target:
     """The branch's commit that was merged: while the branch stands there still, new work does not build on it."""
     purpose: str = ""
     """A word for a second place of the same thread; none for the one in which it works."""
+    folder: str = ""
+    """owner/name under which its work lies on this disk, where that is not `repo`: it may have been renamed since."""
 
     def names(self) -> tuple[str, str, str]:
         """Server, owner and repository as names of folders; Gitea's own ignore case. Raises WorkspaceRefused."""
-        owner, _, name = self.repo.lower().partition("/")
+        folder = self.folder or self.repo
+        owner, _, name = folder.lower().partition("/")
         for part in (self.server, owner, name):
             if not _NAME.fullmatch(part) or part in {".", ".."}:
-                raise WorkspaceRefused(f"{self.repo!r} on {self.server!r} is no name of a repository.")
+                raise WorkspaceRefused(f"{folder!r} on {self.server!r} is no name of a repository.")
         return self.server, owner, name
 
 

@@ -5,6 +5,8 @@ A repository is renamed and its name taken by another: the number tells them apa
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import msgspec
 from peewee import JOIN, Database
 
@@ -35,7 +37,7 @@ def ensure(db: Database, server: str, name: str, remote_id: int = 0) -> int:
     found = find(db, server, name, remote_id)
     if found is None:
         _give_up_name(db, server, name)
-        _ADD.run(db, server=server, name=name)
+        _ADD.run(db, server=server, name=name, folder=_free_folder(db, server, name))
         found = int(_BY_NAME.run(db, server=server, name=name).fetchone()[0])
     known = _REMOTE.run(db, repo=found).fetchone()
     if known is None or (remote_id and known[0] is None):
@@ -53,6 +55,13 @@ def number(db: Database, server: str, repo_id: int, remote_id: int) -> None:
 def _is_older(theirs: int | None, remote_id: int) -> bool:
     """Whether the repository that had a name is not the one that has it now: a server numbers them as they are made."""
     return bool(remote_id and theirs is not None and theirs < remote_id)
+
+
+def _free_folder(db: Database, server: str, name: str) -> str:
+    """The name in lower case, unless the work of a repository lies there that had this name before."""
+    folder = name.lower()
+    taken = Repo.select().where((Repo.server == server) & (Repo.folder == folder)).exists(db)
+    return f"{folder}@{uuid4().hex[:8]}" if taken else folder
 
 
 def _give_up_name(db: Database, server: str, name: str) -> None:
@@ -112,7 +121,7 @@ _BY_NAME = Prepared(
 )
 _REMOTE = Prepared(lambda: Watch.select(Watch.remote_id).where(Watch.repo == slot("repo")))
 _ADD = Prepared(
-    lambda: Repo.insert(**slots("server", "name")).on_conflict(
+    lambda: Repo.insert(**slots("server", "name", "folder")).on_conflict(
         action="NOTHING", conflict_target=[Repo.server, Repo.name]
     )
 )

@@ -94,10 +94,10 @@ def jobs_of(db: Database, thread_id: int) -> list[int]:
     return [int(job.id) for job in Job.select(Job.id).where(Job.thread == thread_id).execute(db)]
 
 
-def repos_with_threads(db: Database) -> set[tuple[str, str]]:
-    """Server and lower-case name of each repository in which there is a conversation."""
-    rows = Thread.select(Repo.server, Repo.name).join(Repo).distinct().tuples().execute(db)
-    return {(str(server), str(name).lower()) for server, name in rows}
+def folders_with_threads(db: Database) -> set[tuple[str, str]]:
+    """Server and folder of each repository in which there is a conversation."""
+    rows = Thread.select(Repo.server, Repo.folder).join(Repo).distinct().tuples().execute(db)
+    return {(str(server), str(folder)) for server, folder in rows}
 
 
 def needed_logs(db: Database, *, since: float) -> set[int]:

@@ -148,7 +148,9 @@ class Settings(BaseSettings):
     verbosity: Annotated[
         Literal["quiet", "default", "verbose"], values.Keyword, Field(description="quiet, default or verbose")
     ] = "default"
-    reconcile_interval: Annotated[values.Duration, Field(description=_DURATION)] = timedelta(seconds=30)
+    reconcile_interval: Annotated[
+        values.Duration, Field(ge=timedelta(seconds=1), description="a duration like 10s, 30s or 5m, at least 1s")
+    ] = timedelta(seconds=30)
     retention_days: Annotated[values.Count, Field(description=_ONE_UP)] = 7
     notify: Annotated[values.Words, Field(description="notification addresses, comma-separated", repr=False)] = ()
     log_format: Annotated[Literal["text", "json"], values.Keyword, Field(description="text or json")] = "text"

@@ -81,7 +81,8 @@ class Intake(Model):
 
 
 class Repo(Model):
-    """A repository that we have seen; `turn` orders them so that each gets its turn.
+    """A repository that we have seen; `turn` orders them so that each gets its turn. `folder` is the name under which
+    its work lies on the workers' disks: the first one that it had, whatever it is called now, so no two share one.
 
     `file_good` is the last text of its `.kugetsu.toml` that could be used, `file_version` the newest one's digest, and
     `file_problem` why that one cannot be used.
@@ -95,6 +96,7 @@ class Repo(Model):
     file_good = TextField(default="")
     file_version = TextField(default="")
     file_problem = TextField(default="")
+    folder = TextField(default="")
 
     class Meta:
         table_name = "repo"

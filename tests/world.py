@@ -34,7 +34,7 @@ from jobs.worker import WorkerProcess
 from models import opening
 from models.moves import State
 from models.settings import Settings, load
-from models.tables import Delivery, Job, Thread
+from models.tables import Delivery, Job, Repo, Thread
 from tests import alive
 from tests.fakes import stub
 from tests.fakes.gitea import Entry, Issue, Remark, Review
@@ -329,9 +329,11 @@ class World:
 
     def let_go(self, issue: int, name: str) -> None:
         """Let an agent go on that waits for a file of this name in its temporary folder."""
-        name_of_repo = self.repo.rpartition("/")[2]
+        with self.database() as database:
+            named = (Repo.server == self.server) & (Repo.name == self.repo)
+            folder = Repo.select(Repo.folder).where(named).scalar(database).rpartition("/")[2]
         ends = (f"{issue}", f"{issue}-reading")
-        names = [f"{self.server}-*-{name_of_repo}-{end}" for end in ends]
+        names = [f"{self.server}-*-{folder}-{end}" for end in ends]
         places = [place for name in names for place in (self.home / "worktrees").glob(name)]
         assert places, f"no place of #{issue}"
         for place in places:

@@ -230,3 +230,14 @@ def test_a_label_with_a_bad_colour_is_rejected(forge: AnyGitea, client: Gitea) -
     with pytest.raises(GiteaRejected) as caught:
         client.create_label(REPO, LabelSpec("kugetsu/odd", "no colour", ""))
     assert caught.value.status == 422
+
+
+def test_under_its_old_name_a_renamed_repository_gives_and_takes_the_same(forge: AnyGitea, client: Gitea) -> None:
+    n = forge.open_issue(REPO, "ada", "Crash").number
+    written = [forge.comment(REPO, n, f"comment {number}", "ada").id for number in range(51)]
+    renamed = forge.rename(REPO, "gadgets")
+
+    assert client.repo(REPO).full_name == renamed
+    assert [comment.id for comment in client.comments_since(REPO, datetime(2020, 1, 1, tzinfo=UTC))] == written
+    made = client.add_comment(REPO, n, "said under the old name")
+    assert [comment.id for comment in forge.comments_of(renamed, n, BOT)] == [made.id]

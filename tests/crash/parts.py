@@ -128,9 +128,9 @@ class Parts:
             time.sleep(POLL)
 
     def logs(self) -> str:
-        """The end of what the halves said."""
-        texts = [(half, self.root / f"{half}.log") for half in HALVES]
-        return "\n".join(f"{half}: {path.read_text()[-3000:]}" for half, path in texts if path.exists())
+        """The end of what each half said."""
+        texts = {path.stem: path.read_text() for path in sorted(self.root.glob("*.log"))}
+        return "\n".join(f"{half}: {text[-3000:]}" for half, text in texts.items())
 
     def _listens(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):

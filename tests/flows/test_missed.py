@@ -140,7 +140,7 @@ def test_a_renamed_repository_is_followed_and_one_that_is_gone_is_given_up(
     assert len(world.gitea.pulls_of(world.repo)) == 1
     assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "app.py") == "two"
     world.comment(issue, "/kugetsu again\nstub: wait go")
-    world.wait_for_agents(2)
+    world.wait_for_agents(3)
     world.wait_for_label(issue, "kugetsu/running")
     fake.let(world.repo, BOT, None)
     fake.forge.state.repo(world.repo).private = True

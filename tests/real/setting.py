@@ -168,6 +168,12 @@ class RealSetting(RealLooks):
         else:
             self.admin.api("PUT", path, {"permission": standing})
 
+    def rename(self, repo: str, name: str) -> str:
+        """Gives the repository another name; gives its new full name."""
+        full_name = str(self.admin.api("PATCH", f"/repos/{repo}", {"name": name})["full_name"])
+        self._repositories = [full_name if known == repo else known for known in self._repositories]
+        return full_name
+
     def archive(self, repo: str, *, archived: bool = True) -> None:
         self.admin.api("PATCH", f"/repos/{repo}", {"archived": archived})
 

@@ -131,6 +131,10 @@ def test_a_renamed_repository_keeps_its_unpushed_work(tmp_path: Path, make_world
     world.repo = fake.rename(world.repo, "gadgets")
     clear_up(world, later=EIGHT_DAYS)
     assert kept(world, issue)
+    world.close(issue)
+    ask_elsewhere(world)
+    clear_up(world, later=2 * EIGHT_DAYS)
+    assert not kept(world, issue)
 
 
 def test_what_is_closed_is_kept_while_its_pull_request_is_open(

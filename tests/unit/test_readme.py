@@ -214,6 +214,10 @@ FAILED = {
     "a repository is renamed or moved": [
         "test_a_renamed_repository_is_followed_and_one_that_is_gone_is_given_up",
         "test_a_renamed_repository_keeps_its_unpushed_work",
+        "test_what_an_agent_makes_while_its_repository_is_renamed_becomes_a_pull_request",
+        "test_a_worker_that_starts_after_the_renaming_takes_the_agent_over",
+        "test_a_conversation_goes_on_in_its_session_and_with_work_that_was_not_pushed",
+        "test_another_repository_under_the_old_name_has_folders_of_its_own",
     ],
     "a repository or an issue is gone, or out of the bot's sight": [
         "test_a_renamed_repository_is_followed_and_one_that_is_gone_is_given_up",

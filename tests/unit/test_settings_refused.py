@@ -56,6 +56,8 @@ def refusal(environ: dict[str, str]) -> str:
         ("KUGETSU_MAX_COST_PER_JOB", "nan", "or none"),
         ("KUGETSU_QUEUE_TIMEOUT", "24", "like 90s, 10m or 24h"),
         ("KUGETSU_QUEUE_TIMEOUT", "9000h", "at most a year"),
+        ("KUGETSU_RECONCILE_INTERVAL", "1ms", "at least 1s"),
+        ("KUGETSU_RECONCILE_INTERVAL", "0.5s", "at least 1s"),
         ("KUGETSU_AGENT_RUNNER", "thread", "process or server"),
         ("KUGETSU_AGENT_MEMORY", "4G", "64MiB, 4GiB or more, or none"),
         ("KUGETSU_AGENT_MEMORY", "1MiB", "64MiB, 4GiB or more, or none"),

@@ -227,7 +227,8 @@ class Api:
     def _serve(self, request: Request, caller: Caller) -> Answer:
         path = request.path.removeprefix(PREFIX)
         if moved := self._moved(path):
-            return Answer(301, headers={"Location": f"{PREFIX}{moved}"}, empty=True)
+            query = f"?{urlencode(request.query)}" if request.query else ""
+            return Answer(301, headers={"Location": f"{PREFIX}{moved}{query}"}, empty=True)
         for route, pattern in self._routes:
             if route.method == request.method and (found := pattern.fullmatch(path)):
                 args = {name: unquote(value) for name, value in found.groupdict().items()}

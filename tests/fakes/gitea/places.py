@@ -112,6 +112,8 @@ class PlaceVerbs:
             found.name = name
             self.forge.state.repos[found.full_name.lower()] = found
             self.forge.state.redirects[repo.lower()] = found
+            with found.git.lock:
+                found.git.path = found.git.path.rename(found.git.path.with_name(f"{name}.git"))
             return found.full_name
 
     def archive(self, repo: str, *, archived: bool = True) -> None:
