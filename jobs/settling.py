@@ -29,6 +29,8 @@ FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 600.0
 LONGEST_OUTAGE_PAUSE_SECONDS = 60.0
 """A try while Gitea cannot be worked with costs next to nothing, and somebody waits."""
+MOVED_PAUSE_SECONDS = 1.0
+"""Where the repository is has just been asked, so there is nothing more to wait for."""
 OWN_FAULT = "this is an error of Kugetsu's own, not of your request. Whoever runs it finds all of it in its log."
 
 
@@ -79,12 +81,13 @@ class Settling:
         problem = None if isinstance(refusal, CommandLost) else self._wiring.forges[thread.server].problem_of_token()
         if isinstance(refusal, GiteaRefused) and refusal.is_of_the_token:
             problem = str(refusal)
+        longest = LONGEST_OUTAGE_PAUSE_SECONDS
         if isinstance(refusal, RepositoryUnreadable) and self._has_moved(thread, refusal.repo):
-            problem = f"{refusal}"
+            problem, longest = f"{refusal}", MOVED_PAUSE_SECONDS
         if problem is None:
             self.settle(claimed, Outcome.FAILED, f"{refusal}")
         else:
-            self.again(claimed, problem, counts=False, longest=LONGEST_OUTAGE_PAUSE_SECONDS)
+            self.again(claimed, problem, counts=False, longest=longest)
 
     def _has_moved(self, thread: Thread, name: str) -> bool:
         """Whether the repository that could not be read under this name has another one."""

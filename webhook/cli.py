@@ -65,8 +65,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             return NOT_NOW
         if not isinstance(error, REFUSALS):
             raise
-        print(f"kugetsu: {error}", file=sys.stderr)
+        print(f"kugetsu: {_in_a_line(error)}", file=sys.stderr)
         return WRONG
+
+
+def _in_a_line(error: Exception) -> str:
+    """What is wrong, and what would be right."""
+    if isinstance(error, PermissionError):
+        return (
+            f"{error.filename}: {error.strerror} for the user of number {os.geteuid()}, who runs this; right would be "
+            "to run it as the owner of that folder, or to give the folder to this user"
+        )
+    return f"{error}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -50,15 +50,24 @@ def let_go(parts: Parts) -> None:
 
 
 def stands_still(parts: Parts) -> bool:
-    """Stop the worker, but not in the middle of a write: SQLite would have everybody wait for the end of that."""
+    """Stop the worker, but not in the middle of a write, be it a ring: SQLite would have everybody wait for the end of
+    that.
+    """
     parts.tell("worker1", signal.SIGSTOP)
-    with closing(sqlite3.connect(parts.home / "kugetsu.db", timeout=0.5)) as database:
+    free = all(is_free(parts.home / name) for name in ("kugetsu.db", "queue.db"))
+    if not free:
+        parts.tell("worker1", signal.SIGCONT)
+    return free
+
+
+def is_free(database: Path) -> bool:
+    """Whether nobody is writing to it."""
+    with closing(sqlite3.connect(database, timeout=0.5)) as connection:
         try:
-            database.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
-            parts.tell("worker1", signal.SIGCONT)
             return False
-        database.rollback()
+        connection.rollback()
     return True
 
 

@@ -1,0 +1,42 @@
+"""A home that belongs to somebody else."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.storage.conftest import start_refused
+
+NOBODY = 65534
+
+
+@contextmanager
+def as_somebody_else() -> Iterator[None]:
+    """Root may write anywhere, so as root this is somebody else for a while."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.parametrize("command", ["web", "worker"])
+def test_who_may_not_write_to_the_home_is_told_in_one_line_whose_it_should_be(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o555)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    with as_somebody_else():
+        start_refused(home, command, monkeypatch)
+        who = os.geteuid()
+    assert capsys.readouterr().err == (
+        f"kugetsu: {home}/migrate.lock: Permission denied for the user of number {who}, who runs this; right would be "
+        "to run it as the owner of that folder, or to give the folder to this user\n"
+    )
