@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from jobs import desk, git, lane, launching, leases, runner, settling, worker
+from jobs import desk, git, lane, launching, leases, runner, servers, settling, worker
 from jobs.gitea import Gitea
 from jobs.gitea_http import GiteaHttp
 from jobs.hook_care import HookCare
@@ -66,8 +66,8 @@ def one_context() -> ssl.SSLContext:
 
 def arm(tricks: Mapping[str, Any]) -> None:
     """Change this process: `probe` is the folder of its points, `without` names safeties to leave out, `migrations` is
-    the folder of another version's, one that is `tireless` never gives a job up, nor puts it off for long, and one that
-    is `brief` has leases of seconds.
+    the folder of another version's, one that is `tireless` never gives a job up, nor puts it off for long, `checks` is
+    every how many seconds it asks how the server is, and one that is `brief` has leases of seconds.
     """
     settling.FIRST_PAUSE_SECONDS = PAUSE
     # Half of what a start costs, and nothing that comes of it differs from one start to the next.
@@ -80,6 +80,8 @@ def arm(tricks: Mapping[str, Any]) -> None:
     if tricks.get("tireless"):
         runner.MAX_CRASHES = 1000
         settling.LONGEST_PAUSE_SECONDS = 2.0
+    if seconds := tricks.get("checks"):
+        servers.CHECK_SECONDS = seconds
     if tricks.get("brief"):
         desk.LEASE_SECONDS = lane.LEASE_SECONDS = leases.LEASE_SECONDS = BRIEF
         leases.RENEW_SECONDS, worker.SWEEP_SECONDS = BRIEF / 12, BRIEF / 2
