@@ -34,7 +34,7 @@ from jobs.worker import WorkerProcess
 from models import opening
 from models.moves import State
 from models.settings import Settings, load
-from models.tables import Delivery, Job, Repo, Thread
+from models.tables import Delivery, Job, Thread
 from tests import alive
 from tests.fakes import stub
 from tests.fakes.gitea import Entry, Issue, Remark, Review
@@ -159,6 +159,7 @@ class World:
         self.root = root
         self.gitea = gitea
         self.repo = REPO
+        self._first_names: dict[str, str] = {}
         gitea.user(BOT)
         gitea.repo(REPO, files=FILES, collaborators={WRITER: "write", READER: "read", BOT: "admin"})
         self.token = gitea.token_for(BOT)
@@ -199,6 +200,11 @@ class World:
         if kind is None:
             self.check_nothing_runs(self._threads, self._children)
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def rename(self, name: str) -> None:
+        """Somebody gives the repository another name."""
+        old, self.repo = self.repo, self.gitea.rename(self.repo, name)
+        self._first_names[self.repo] = self._first_names.get(old, old)
 
     def issue(self, title: str, body: str = "", by: str = WRITER) -> int:
         """Somebody opens an issue."""
@@ -329,11 +335,9 @@ class World:
 
     def let_go(self, issue: int, name: str) -> None:
         """Let an agent go on that waits for a file of this name in its temporary folder."""
-        with self.database() as database:
-            named = (Repo.server == self.server) & (Repo.name == self.repo)
-            folder = Repo.select(Repo.folder).where(named).scalar(database).rpartition("/")[2]
+        first_name = self._first_names.get(self.repo, self.repo).rpartition("/")[2]
         ends = (f"{issue}", f"{issue}-reading")
-        names = [f"{self.server}-*-{folder}-{end}" for end in ends]
+        names = [f"{self.server}-*-{first_name}-{end}" for end in ends]
         places = [place for name in names for place in (self.home / "worktrees").glob(name)]
         assert places, f"no place of #{issue}"
         for place in places:

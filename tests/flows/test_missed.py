@@ -134,7 +134,7 @@ def test_a_renamed_repository_is_followed_and_one_that_is_gone_is_given_up(
     issue = world.issue("Crash", "stub: write app.py one")
     world.label(issue, "kugetsu/code")
     world.wait_for_result(issue)
-    world.repo = fake.rename(world.repo, "gadgets")
+    world.rename("gadgets")
     world.comment(issue, "/kugetsu more\nstub: write app.py two")
     world.wait_for_result(issue, 2)
     assert len(world.gitea.pulls_of(world.repo)) == 1

@@ -93,7 +93,7 @@ def test_what_a_repository_lost_is_still_said_when_it_is_renamed(make_world: Mak
     world.label(issue, "kugetsu/code")
     world.wait_for_result(issue)
     world.halves.start_web()
-    world.repo = fake.rename(world.repo, "gadgets")
+    world.rename("gadgets")
     world.wait_for(lambda: status_of(world).get("repo") == world.repo, "the new name to be known")
     assert status_of(world)["missed_24h"] == 1
     world.wait_for(lambda: "the webhook missed 1" in str(status_of(world)["problem"]), "it to be said")

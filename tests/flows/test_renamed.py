@@ -18,7 +18,7 @@ def at_work(make_world: MakeWorld) -> tuple[World, int]:
 
 def rename(world: World, name: str) -> None:
     """Somebody gives the repository another name; Kugetsu has seen it when this returns."""
-    world.repo = world.gitea.rename(world.repo, name)
+    world.rename(name)
     with world.database() as database:
         sql = "SELECT count(*) FROM repo WHERE name = ?"
         world.wait_for(

@@ -1,5 +1,6 @@
 """A small disk that can be filled and made read-only, and a world that lives on one."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from models import opening, store
 from models.intake import Look
 from models.store import Incoming
 from models.tables import Thread
-from tests.fakes.gitea import FakeGitea
+from tests.fakes.gitea import Delivery, FakeGitea
 from tests.unit.storing import delivery, new_store
 from tests.world import World
 from webhook import cli
@@ -36,11 +38,10 @@ class SmallDisk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
 
     def fill(self, *, leave: int = 0) -> None:
-        """Write until only so many bytes are free."""
-        with self._ballast.open("ab") as file:
+        """Write until only so many bytes are free, or none because somebody else has written meanwhile."""
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
             while (left := shutil.disk_usage(self.path).free - leave) > 0:
                 file.write(b"\0" * min(left, MIB))
-                file.flush()
 
     def fill_with_files(self, *, most: int = 1200) -> None:
         """Make empty files until it can hold no more, which is `most` from now on."""
@@ -61,6 +62,16 @@ class SmallDisk:
 
     def unmount(self) -> None:
         subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
+def refused_with(world: World, fake: FakeGitea, words: str) -> Delivery:
+    """The newest delivery, which was refused with these words; so is who asks whether the service is ready."""
+    refused = fake.deliveries[-1]
+    assert refused.status == 503
+    assert words in json.loads(refused.response)["detail"]
+    reasons = httpx.get(f"{world.halves.url}/readyz", trust_env=False).json()["reasons"]
+    assert any(words in reason for reason in reasons), reasons
+    return refused
 
 
 def start_refused(home: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:

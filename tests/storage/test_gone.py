@@ -1,27 +1,14 @@
 """A database that somebody takes away or spoils, under a running service or before its start."""
 
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.fakes.gitea import Delivery, FakeGitea
-from tests.storage.conftest import MakeWorld, start_refused
+from tests.fakes.gitea import FakeGitea
+from tests.storage.conftest import MakeWorld, refused_with, start_refused
 from tests.unit.storing import new_store
-from tests.world import World
-
-
-def refused_with(world: World, fake: FakeGitea, words: str) -> Delivery:
-    """The newest delivery, which was refused with these words; so is who asks whether the service is ready."""
-    refused = fake.deliveries[-1]
-    assert refused.status == 503
-    assert words in json.loads(refused.response)["detail"]
-    reasons = httpx.get(f"{world.halves.url}/readyz", trust_env=False).json()["reasons"]
-    assert any(words in reason for reason in reasons), reasons
-    return refused
 
 
 def test_what_comes_while_the_database_is_gone_is_refused_and_taken_once_it_is_back(

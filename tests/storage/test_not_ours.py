@@ -1,6 +1,8 @@
 """A home that belongs to somebody else."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,15 +26,19 @@ def as_somebody_else() -> Iterator[None]:
         os.seteuid(before)
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Where everybody can look, but only root can write: into the folders of the other tests nobody else gets."""
+    made = Path(tempfile.mkdtemp())
+    made.chmod(0o555)
+    yield made
+    shutil.rmtree(made)
+
+
 @pytest.mark.parametrize("command", ["web", "worker"])
 def test_who_may_not_write_to_the_home_is_told_in_one_line_whose_it_should_be(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    home.chmod(0o555)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     with as_somebody_else():
         start_refused(home, command, monkeypatch)
         who = os.geteuid()

@@ -128,7 +128,7 @@ def test_a_renamed_repository_keeps_its_unpushed_work(tmp_path: Path, make_world
     world = make_world(tmp_path / "world")
     issue = unpushed(world)
     ask_elsewhere(world)
-    world.repo = fake.rename(world.repo, "gadgets")
+    world.rename("gadgets")
     clear_up(world, later=EIGHT_DAYS)
     assert kept(world, issue)
     world.close(issue)
