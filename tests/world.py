@@ -154,12 +154,13 @@ class World:
 
     bot = BOT
     server = "gitea"
+    first_name = ""
+    """Of a repository that was renamed."""
 
     def __init__(self, root: Path, gitea: AnyGitea, **settings: str) -> None:
         self.root = root
         self.gitea = gitea
         self.repo = REPO
-        self._first_names: dict[str, str] = {}
         gitea.user(BOT)
         gitea.repo(REPO, files=FILES, collaborators={WRITER: "write", READER: "read", BOT: "admin"})
         self.token = gitea.token_for(BOT)
@@ -203,8 +204,8 @@ class World:
 
     def rename(self, name: str) -> None:
         """Somebody gives the repository another name."""
-        old, self.repo = self.repo, self.gitea.rename(self.repo, name)
-        self._first_names[self.repo] = self._first_names.get(old, old)
+        self.first_name = self.first_name or self.repo
+        self.repo = self.gitea.rename(self.repo, name)
 
     def issue(self, title: str, body: str = "", by: str = WRITER) -> int:
         """Somebody opens an issue."""
@@ -335,7 +336,7 @@ class World:
 
     def let_go(self, issue: int, name: str) -> None:
         """Let an agent go on that waits for a file of this name in its temporary folder."""
-        first_name = self._first_names.get(self.repo, self.repo).rpartition("/")[2]
+        first_name = (self.first_name or self.repo).rpartition("/")[2]
         ends = (f"{issue}", f"{issue}-reading")
         names = [f"{self.server}-*-{first_name}-{end}" for end in ends]
         places = [place for name in names for place in (self.home / "worktrees").glob(name)]
