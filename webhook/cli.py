@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _in_a_line(error: Exception) -> str:
     """What is wrong, and what would be right."""
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and error.filename is not None:
         return (
             f"{error.filename}: {error.strerror} for the user of number {os.geteuid()}, who runs this; right would be "
             "to run it as the owner of that folder, or to give the folder to this user"

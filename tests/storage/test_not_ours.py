@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.conftest import start_refused
+from webhook import cli
 
 NOBODY = 65534
 
@@ -46,3 +47,7 @@ def test_who_may_not_write_to_the_home_is_told_in_one_line_whose_it_should_be(
         f"kugetsu: {home}/migrate.lock: Permission denied for the user of number {who}, who runs this; right would be "
         "to run it as the owner of that folder, or to give the folder to this user\n"
     )
+
+
+def test_what_is_refused_without_a_name_is_told_as_it_is() -> None:
+    assert cli._in_a_line(PermissionError(1, "Operation not permitted")) == "[Errno 1] Operation not permitted"
