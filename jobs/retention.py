@@ -199,5 +199,9 @@ def _alone(path: Path) -> Iterator[bool]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
-        else:
+            return
+        try:
             yield True
+        finally:
+            # Closing alone would leave it to whoever was forked meanwhile and has a copy until its exec (flock(2)).
+            fcntl.flock(lock, fcntl.LOCK_UN)

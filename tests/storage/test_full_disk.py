@@ -166,9 +166,9 @@ def test_a_disk_that_fills_while_agents_work_costs_no_job(
 
 
 TOO_MUCH = {
-    "head -c 20M /dev/zero >big": "took 20 MiB of the disk; 16 MiB is the most one may take",
+    "fallocate -l 20M big": "took 20 MiB of the disk; 16 MiB is the most one may take",
     "seq 1500 | xargs touch": "of the files that the disk can hold; 1000 is the most one may take",
-    "head -c 20M /dev/zero >$TMPDIR/big": "took 20 MiB of the disk; 16 MiB is the most one may take",
+    "fallocate -l 20M $TMPDIR/big": "took 20 MiB of the disk; 16 MiB is the most one may take",
 }
 
 

@@ -1,6 +1,8 @@
 """Clearing up after the days of retention: what goes, what stays, and that its space is given back."""
 
 import errno
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -11,6 +13,7 @@ import pytest
 from peewee import SqliteDatabase
 
 from jobs import checkout, compacting
+from jobs import retention as retention_job
 from jobs.mirror import Mirror
 from jobs.place import Place
 from jobs.retention import DAY, Retention
@@ -198,6 +201,19 @@ def test_cut_short_at_any_step_it_is_finished_the_next_time(
     clear_up(world, later=EIGHT_DAYS)
     assert len(world.jobs()) == 1
     assert [path.name for path in world.places()] == [f"gitea-acme-widgets-{issue + 1}"]
+
+
+def test_who_was_forked_meanwhile_keeps_nobody_from_clearing_up(tmp_path: Path) -> None:
+    with retention_job._alone(tmp_path / "lock") as mine:
+        assert mine
+        if (child := os.fork()) == 0:
+            signal.pause()
+    try:
+        with retention_job._alone(tmp_path / "lock") as mine:
+            assert mine
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 class Killed(BaseException):
