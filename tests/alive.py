@@ -27,6 +27,12 @@ def below(halves: Collection[int]) -> set[int]:
     return {pid for half in halves for pid in processes.descendants(half)}
 
 
+def stands(pid: int) -> bool:
+    """Whether each of its threads is stopped by a signal: state T of proc(5) stat, the word after its name."""
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
+
+
 def _mentions(pid: int, home: Path) -> bool:
     """The dead have neither."""
     try:

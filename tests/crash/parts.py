@@ -81,6 +81,13 @@ class Parts:
         with suppress(ProcessLookupError):
             os.kill(self._pids[half], number)
 
+    def pause(self, half: str) -> None:
+        """Stop a half, and wait until each of its threads stands: one that runs elsewhere goes on for a while after the
+        signal is sent, be it to begin a write.
+        """
+        self.tell(half, signal.SIGSTOP)
+        self.wait_for(lambda: alive.stands(self._pids[half]), "all its threads to stand")
+
     def kill(self, *victims: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Kill these parts at one stroke, and wait until none of them lives; how many processes that were. The others
         go on.

@@ -53,7 +53,7 @@ def stands_still(parts: Parts) -> bool:
     """Stop the worker, but not in the middle of a write, be it a ring: SQLite would have everybody wait for the end of
     that.
     """
-    parts.tell("worker1", signal.SIGSTOP)
+    parts.pause("worker1")
     free = all(is_free(parts.home / name) for name in ("kugetsu.db", "queue.db"))
     if not free:
         parts.tell("worker1", signal.SIGCONT)
