@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +13,7 @@ from jobs.restoring import RestoreRefused
 from models.disk import spoken
 from models.reading import CONFIG_VARIABLE
 from models.settings import Settings
+from webhook.signals import exit_at_end
 
 REFUSALS = (BackupRefused, RestoreRefused, MirrorBusy)
 
@@ -23,8 +22,7 @@ def back_up(settings: Settings, environ: Mapping[str, str], file: Path) -> int:
     """Write the archive and say what is in it, and what is not."""
     named = environ.get(CONFIG_VARIABLE, "").strip()
     config = Path(named).expanduser() if named else None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit("kugetsu: ended before it was complete, so nothing is written"))
+    exit_at_end("kugetsu: ended before it was complete, so nothing is written")
     made = backup.back_up(settings.home, file, config=config, version=version("kugetsu"))
     print(f"{made.path}: {made.files} files, {spoken(made.size)}. It holds secrets. Settings that come from the")
     print("environment are not in it.")

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+
+_MOMENT = 0.01
 
 
 def ends() -> tuple[signal.Signals, ...]:
@@ -32,3 +35,25 @@ def at_end(act: Callable[[], object]) -> None:
                 act()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
+
+
+def exit_at_end(words: str) -> None:
+    """Have this process exit with `words` when a signal asks it to end, so that what it has begun is cleared up. Called
+    in the main thread.
+
+    Python takes no exception out of a finaliser: one that the handler raises there is only told of (the documentation
+    of sys.unraisablehook), and the process goes on. It is raised again a moment later.
+    """
+
+    def leave(*_: object) -> None:
+        sys.exit(words)
+
+    def lost(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, SystemExit):
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    for number in (*ends(), signal.SIGALRM):
+        signal.signal(number, leave)
+    sys.unraisablehook = lost

@@ -106,7 +106,7 @@ def test_on_a_full_disk_there_is_no_half_of_it(
     (home / PLACE / "tree/large").write_bytes(os.urandom(4 * MIB))
     disk.fill(leave=2 * MIB)
     monkeypatch.setattr("webhook.cli.set_up_logging", lambda *_: None)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("webhook.archives.exit_at_end", lambda _: None)
     monkeypatch.setenv("KUGETSU_HOME", str(home))
     assert cli.main(["backup", str(disk.path / "kugetsu.tar")]) == 1
     assert "the disk is full" in capsys.readouterr().err
