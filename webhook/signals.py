@@ -38,22 +38,21 @@ def at_end(act: Callable[[], object]) -> None:
 
 
 def exit_at_end(words: str) -> None:
-    """Have this process exit with `words` when a signal asks it to end, so that what it has begun is cleared up. Called
-    in the main thread.
+    """Have this process exit with `words`, and nothing else, when a signal asks it to end, so that what it has begun is
+    cleared up. Called in the main thread.
 
     Python takes no exception out of a finaliser: one that the handler raises there is only told of (the documentation
-    of sys.unraisablehook), and the process goes on. It is raised again a moment later.
+    of sys.unraisablehook), and the process goes on. It is raised again a moment later. What the exception left half
+    made complains in its finaliser: that is no news.
     """
 
     def leave(*_: object) -> None:
+        sys.unraisablehook = lost
         sys.exit(words)
 
     def lost(unraisable: "sys.UnraisableHookArgs") -> None:
         if isinstance(unraisable.exc_value, SystemExit):
             signal.setitimer(signal.ITIMER_REAL, _MOMENT)
-        else:
-            sys.__unraisablehook__(unraisable)
 
     for number in (*ends(), signal.SIGALRM):
         signal.signal(number, leave)
-    sys.unraisablehook = lost

@@ -7,32 +7,58 @@ import sys
 import pytest
 
 LIMIT = 30.0
-IN_A_FINALISER = """
+BEGUN = """
 import signal, sys, time
 from webhook.signals import exit_at_end
 
+exit_at_end("ended early")
+"""
+IN_A_FINALISER = """
 class Last:
     def __del__(self):
         signal.raise_signal(int(sys.argv[1]))
 
-exit_at_end("ended early")
 try:
     Last()
     time.sleep(60)
 finally:
     print("cleared up")
 """
+HALF_MADE = """
+class Half:
+    def __init__(self):
+        signal.raise_signal(int(sys.argv[1]))
+        self.file = None
+    def __del__(self):
+        self.file
+
+Half()
+"""
+OTHERWISE = """
+class Wrong:
+    def __del__(self):
+        raise ValueError
+
+Wrong()
+"""
+
+
+def run(script: str, number: signal.Signals) -> tuple[int, str, str]:
+    argv = [sys.executable, "-c", BEGUN + script, str(int(number))]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT, check=False)
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_one_that_comes_within_a_finaliser_ends_the_process_too(number: signal.Signals) -> None:
-    argv = [sys.executable, "-c", IN_A_FINALISER, str(int(number))]
-    ended = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "cleared up\n", "ended early\n")
+    assert run(IN_A_FINALISER, number) == (1, "cleared up\n", "ended early\n")
 
 
-def test_other_exceptions_of_a_finaliser_are_still_told_of() -> None:
-    script = IN_A_FINALISER.replace("signal.raise_signal(int(sys.argv[1]))", "raise ValueError").replace("60", "0")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert (ended.returncode, ended.stdout) == (0, "cleared up\n")
-    assert "ValueError" in ended.stderr
+def test_what_it_left_half_made_says_nothing() -> None:
+    assert run(HALF_MADE, signal.SIGINT) == (1, "", "ended early\n")
+
+
+def test_without_one_a_finaliser_that_fails_is_told_of() -> None:
+    code, _, said = run(OTHERWISE, signal.SIGINT)
+    assert code == 0
+    assert "ValueError" in said
