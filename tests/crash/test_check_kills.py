@@ -4,7 +4,8 @@ import signal
 
 from tests.crash.test_kills import kill, kill_agents
 from tests.fakes.gitea import FakeGitea
-from tests.world import PATIENCE, World
+from tests.halves import PATIENCE
+from tests.world import World
 
 SLOW = "touch $KUGETSU_TEMP_DIR/begun-$(date +%s%N); while [ ! -e $KUGETSU_TEMP_DIR/go ]; do sleep 0.05; done"
 CHECK = f"verify = '''\n{SLOW}\necho x >>report.txt\n'''"

@@ -8,7 +8,8 @@ import pytest
 from tests.crash.test_kills import kill_agents
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.gitea.faults import When
-from tests.world import PATIENCE, World
+from tests.halves import PATIENCE
+from tests.world import World
 
 MANY = 'stub: run for i in $(seq 3000); do echo line $i is here; done > "$KUGETSU_TEMP_DIR/findings.md"'
 REVIEW = json.dumps({"summary": "Fine.", "comments": [{"path": "app.py", "line": 1, "side": "new", "body": "Hm."}]})

@@ -15,7 +15,7 @@ def test_the_issue_says_which_limit_was_passed(make_world: MakeWorld) -> None:
 
 def test_so_it_does_when_the_check_takes_too_much(make_world: MakeWorld) -> None:
     world = make_world(AGENT_PROCESSES="60")
-    world.say_in_repo_file('verify = "for n in $(seq 90); do sleep 20 & done; wait"\n')
+    world.repository_says('verify = "for n in $(seq 90); do sleep 20 & done; wait"\n')
     issue = world.issue("Add a file", "stub: write a.txt one")
     world.label(issue, "kugetsu/code")
     assert "ran more than 60 processes and threads at once" in world.next_pull(issue).body

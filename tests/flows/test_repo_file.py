@@ -11,7 +11,7 @@ model = "acme/careful"
 
 
 def test_a_label_of_its_own_recipe_is_an_ask(world: World) -> None:
-    world.say_in_repo_file(AUDIT)
+    world.repository_says(AUDIT)
     issue = world.issue("Before the release", "stub: say All is well.")
     world.label(issue, "kugetsu/audit")
     result = world.wait_for_result(issue)
@@ -24,7 +24,7 @@ def test_a_label_of_its_own_recipe_is_an_ask(world: World) -> None:
 
 
 def test_kugetsu_makes_the_labels_of_own_recipes(world: World) -> None:
-    world.say_in_repo_file(AUDIT)
+    world.repository_says(AUDIT)
     issue = world.issue("Anything", "stub: say Done.")
     world.label(issue, "kugetsu/code")
     world.wait_for_result(issue)
@@ -32,7 +32,7 @@ def test_kugetsu_makes_the_labels_of_own_recipes(world: World) -> None:
 
 
 def test_a_recipe_nobody_knows_is_refused_with_those_there_are(world: World) -> None:
-    world.say_in_repo_file(AUDIT)
+    world.repository_says(AUDIT)
     issue = world.issue("Before the release")
     world.label(issue, "kugetsu/adit")
     world.wait_until(lambda: world.said(issue, "refused"), "a refusal")
@@ -42,11 +42,11 @@ def test_a_recipe_nobody_knows_is_refused_with_those_there_are(world: World) -> 
 
 
 def test_a_broken_file_is_told_once_and_the_last_good_one_holds(world: World) -> None:
-    world.say_in_repo_file('model = "acme/good"\n')
+    world.repository_says('model = "acme/good"\n')
     issue = world.issue("Anything", "stub: say First.")
     world.label(issue, "kugetsu/code")
     world.wait_for_result(issue)
-    world.say_in_repo_file('model = "acme/new"\nverifi = "make test"\n')
+    world.repository_says('model = "acme/new"\nverifi = "make test"\n')
     for number in (2, 3):
         world.comment(issue, f"/kugetsu go on\nstub: say Number {number}.")
         world.wait_for_result(issue, number)
@@ -57,7 +57,7 @@ def test_a_broken_file_is_told_once_and_the_last_good_one_holds(world: World) ->
 
 
 def test_who_it_allows_may_ask_without_write_permission(world: World) -> None:
-    world.say_in_repo_file(f'allow_users = ["{READER}"]\n')
+    world.repository_says(f'allow_users = ["{READER}"]\n')
     issue = world.issue("Please", by=READER)
     world.comment(issue, "/kugetsu do it\nstub: write app.py new", by=READER)
     world.next_pull(issue)
@@ -75,7 +75,7 @@ def test_the_branch_under_work_allows_nobody(world: World) -> None:
 
 
 def test_the_comment_s_model_comes_before_the_file_s(world: World) -> None:
-    world.say_in_repo_file('model = "acme/usual"\n')
+    world.repository_says('model = "acme/usual"\n')
     issue = world.issue("Anything")
     world.comment(issue, "/kugetsu --model acme/special go\nstub: say Done.")
     world.wait_for_result(issue)
@@ -84,7 +84,7 @@ def test_the_comment_s_model_comes_before_the_file_s(world: World) -> None:
 
 
 def test_its_timeout_ends_a_run(world: World) -> None:
-    world.say_in_repo_file('timeout = "1s"\n')
+    world.repository_says('timeout = "1s"\n')
     issue = world.issue("Endless", "stub: sleep 300")
     world.label(issue, "kugetsu/code")
     result = world.wait_for_result(issue)
@@ -103,7 +103,7 @@ def test_a_workflow_is_not_pushed(world: World) -> None:
 
 
 def test_a_workflow_is_pushed_where_the_file_allows_it(world: World) -> None:
-    world.say_in_repo_file("allow_workflow_changes = true\n")
+    world.repository_says("allow_workflow_changes = true\n")
     issue = world.issue("Add a pipeline", "stub: write .gitea/workflows/x.yaml run")
     world.label(issue, "kugetsu/code")
     world.next_pull(issue)
@@ -111,7 +111,7 @@ def test_a_workflow_is_pushed_where_the_file_allows_it(world: World) -> None:
 
 
 def test_what_it_forbids_is_not_pushed(world: World) -> None:
-    world.say_in_repo_file('forbidden = ["infra/**", "*.lock"]\n')
+    world.repository_says('forbidden = ["infra/**", "*.lock"]\n')
     issue = world.issue("Change things", "stub: write app.py new\nstub: write deep/down/poetry.lock x")
     world.label(issue, "kugetsu/code")
     result = world.wait_for_result(issue)

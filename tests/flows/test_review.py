@@ -181,7 +181,7 @@ def test_merging_frees_the_place_of_the_review_too(world: World) -> None:
 
 
 def test_an_own_recipe_reviews(world: World) -> None:
-    world.say_in_repo_file('[recipes.strict]\nbase = "review"\ninstructions = "Be strict."\n')
+    world.repository_says('[recipes.strict]\nbase = "review"\ninstructions = "Be strict."\n')
     issue = world.issue("Start", f"stub: write app.py one\n{write_review('Too short.')}")
     world.label(issue, "kugetsu/code")
     pull = world.next_pull(issue).number
