@@ -7,24 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jobs import repofile
 from jobs.attachments import fetch
 from jobs.checks import MOST_REPAIRS
+from jobs.errand import Errand
 from jobs.hearing import Heard, hear
 from jobs.mirror import Mirror
 from jobs.prompt import IssueText, PromptRequest, Recipe, Repair, Said, Turn, render
 from jobs.pull_context import context
 from jobs.pull_values import PullContext
+from jobs.recipes import Terms
 from jobs.wiring import Wiring
 from models import ledger, turns
 from models.tables import Ask, Job
 from models.wire import Attachment, Issue
-
-if TYPE_CHECKING:
-    from jobs.recipes import Terms
-    from jobs.runner import Errand
 
 
 @dataclass(frozen=True)

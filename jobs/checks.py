@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from jobs import commands, keepsake, repofile, tidying
 from jobs.allowance import limits_of
 from jobs.commands import CommandEnd, Follow, Order
+from jobs.errand import Errand
 from jobs.inside import InsideFailed
 from jobs.mirror import Mirror
 from jobs.repofile import RepoFile
@@ -20,9 +21,6 @@ from jobs.sandbox import Sandbox
 from jobs.wiring import Wiring
 from jobs.workspace import Workspace, WorkspaceRefused
 from models import ledger
-
-if TYPE_CHECKING:
-    from jobs.runner import Errand
 
 log = logging.getLogger(__name__)
 

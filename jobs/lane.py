@@ -15,9 +15,10 @@ from functools import partial
 from peewee import PeeweeException
 
 from jobs import presence, room
+from jobs.following import Leaving
 from jobs.patience import AGAIN_SECONDS
 from jobs.queue import Lane
-from jobs.runner import Leaving, Runner
+from jobs.runner import Runner
 from jobs.wiring import Wiring
 from models import budgets, ledger, trouble
 from models.ledger import Claimed

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jobs import agent, guidance, opencode, presence, repofile
 from jobs.agent import LaunchFailed, RunSpec
 from jobs.allowance import limits_of
 from jobs.briefing import brief
+from jobs.errand import Errand
 from jobs.gateway import catalogue
 from jobs.gateway.door import Door
 from jobs.gateway.doors import Doors
@@ -24,9 +24,6 @@ from jobs.recipes import Terms
 from jobs.sandbox import Sandbox
 from jobs.wiring import Wiring
 from models.tables import Thread
-
-if TYPE_CHECKING:
-    from jobs.runner import Errand
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-from peewee import Field
+from peewee import Database
 
 from jobs import handed, pulls, remarks, repofile
+from jobs.errand import Errand
 from jobs.mirror import Mirror
 from jobs.pull_place import READING, open_pull
 from jobs.remarks import Ground, Placed
@@ -26,9 +27,6 @@ from models import ledger
 from models.moves import Outcome
 from models.repofile import RepoFile
 from models.tables import Job, Thread
-
-if TYPE_CHECKING:
-    from jobs.runner import Errand
 
 
 @dataclass(frozen=True)
@@ -172,9 +170,10 @@ class Recipes:
         return Ground(whole, news=mirror.diff(since, head), earlier=mirror.diff(fork or base, since))
 
 
-def session_field(thread: Thread, job: Job) -> Field:
-    """The column that keeps the agent's session in the job's place."""
-    return Thread.pull_session if reads_pull(thread, job) else Thread.session
+def keep_session(db: Database, thread: Thread, job: Job, session: str | None) -> None:
+    """Store the session to go on with; None where the next run is to begin one."""
+    field = Thread.pull_session if reads_pull(thread, job) else Thread.session
+    Thread.update({field: session}).where(Thread.id == thread.id).execute(db)
 
 
 def session_of(thread: Thread, job: Job) -> str | None:

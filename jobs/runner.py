@@ -9,56 +9,33 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from jobs import agent, checks, commands, freeing, keeper, repofile, room
 from jobs.agent import RunState, StartGate
 from jobs.checks import Checks
 from jobs.commands import CommandEnd
+from jobs.errand import Errand
+from jobs.following import Following, Leaving
 from jobs.keeper import KeeperResult
 from jobs.launching import Launching
 from jobs.leases import lease_kept
-from jobs.recipes import Recipes, Terms, session_field, session_of
+from jobs.recipes import Recipes, Terms, keep_session, session_of
 from jobs.repofile import RepoFile
-from jobs.servers import Forge
 from jobs.settling import CancelledBefore, Settling
 from jobs.spending import Purse
 from jobs.tasks import Recipe
-from jobs.transcript import CANCELLED, Cancelled, Completed, Failed, ShutDown, Transcript, judge
+from jobs.transcript import Cancelled, Completed, Failed, ShutDown, Transcript, judge
 from jobs.wiring import Wiring
-from jobs.workspace import (
-    Target,
-    Workspace,
-)
+from jobs.workspace import Workspace
 from models import ledger, spending, threads, trouble
 from models.ledger import Claimed
 from models.moves import Outcome
-from models.tables import Job, Thread
 
 log = logging.getLogger(__name__)
 
-PROGRESS_SECONDS = 2.0
 MAX_CRASHES = 3
-
-
-class Leaving(Exception):
-    """This worker stops; the agent goes on, and the next worker adopts the job."""
-
-
-@dataclass(frozen=True)
-class Errand:
-    """A job with all that is needed to run it; `purse` is what it may use."""
-
-    claimed: Claimed
-    job: Job
-    thread: Thread
-    forge: Forge
-    target: Target
-    run_dir: Path
-    lock: Path
-    purse: Purse
 
 
 class Runner:
@@ -72,6 +49,7 @@ class Runner:
         self._gate = gate
         self._checks = Checks(wiring, workspace, launching.sandbox)
         self._recipes = Recipes(wiring, workspace)
+        self._following = Following(wiring, workspace, self.leaving)
         self._ends = Settling(wiring, launching)
 
     def run(self, claimed: Claimed) -> None:
@@ -111,7 +89,7 @@ class Runner:
         errand = replace(errand, thread=thread, target=self._recipes.target(errand.forge, thread, errand.job))
         opened = self._recipes.open(errand)
         if opened.new or (errand.job.fresh and not ledger.is_told(self._wiring.db, errand.job.id)):
-            self._set_session(errand, None)
+            keep_session(self._wiring.db, errand.thread, errand.job, None)
         self._begin(errand, repofile.current(self._wiring, errand.forge, errand.thread.repo))
 
     def _begin(self, errand: Errand, file: RepoFile) -> None:
@@ -121,7 +99,7 @@ class Runner:
             return
         terms = self._recipes.terms(errand, file)
         if not terms.stranger:
-            self._checks.prepare(errand, file, partial(self._wait_for, errand))
+            self._checks.prepare(errand, file, partial(self._following.command, errand))
         self._launch(errand, terms)
 
     def _launch(self, errand: Errand, terms: Terms) -> None:
@@ -131,12 +109,12 @@ class Runner:
             place, mirror = self._workspace.place(errand.target), self._workspace.mirror(errand.target)
             session = session_of(threads.load(self._wiring.db, errand.thread.id), errand.job)
             self._launching.launch(errand, place, mirror, terms, session=session)
-            self._read_along(errand, free)
+            self._following.run(errand, free)
         self._finish(errand)
 
     def _check(self, errand: Errand) -> None:
         """Raise where there is no use in going on."""
-        self._check_leaving()
+        self._following.check_leaving()
         if ledger.cancel_requested(self._wiring.db, errand.job.id):
             raise CancelledBefore
 
@@ -148,7 +126,7 @@ class Runner:
         agent.withdraw(errand.run_dir)
         state = agent.state_of(errand.run_dir, errand.lock)
         if state is RunState.RUNNING:
-            self._read_along(errand, _nothing)
+            self._following.run(errand, _nothing)
             state = RunState.ENDED
         if state is RunState.ENDED and agent.result_of(errand.run_dir) is not None:
             self._finish(errand)
@@ -176,60 +154,6 @@ class Runner:
         now = self._wiring.clock()
         ledger.requeue(self._wiring.db, errand.claimed, now=now, reason="its worker was lost", crashes=crashes)
 
-    def _check_leaving(self) -> None:
-        if self.leaving.is_set():
-            raise Leaving
-
-    def _read_along(self, errand: Errand, started: Callable[[], None]) -> None:
-        """Follow the agent until it has ended, noting how far it is. `started` is called at its first word."""
-        transcript, budget = Transcript(), room.Budget(self._workspace.place(errand.target))
-        noted, unnoted, over = 0.0, False, None
-
-        def on_lines(lines: list[bytes]) -> None:
-            nonlocal unnoted
-            started()
-            transcript.feed_all(lines)
-            unnoted = True
-
-        def should_stop() -> str | None:
-            nonlocal noted, unnoted, over
-            if self._wiring.clock() - noted >= PROGRESS_SECONDS:
-                if unnoted:
-                    self._note(errand, transcript)
-                noted, unnoted, over = self._wiring.clock(), False, errand.purse.look()
-            cancelled = ledger.cancel_requested(self._wiring.db, errand.job.id)
-            return CANCELLED if cancelled else transcript.stuck or over or budget.broken()
-
-        agent.follow(errand.run_dir, errand.lock, on_lines=on_lines, should_stop=should_stop, leave=self.leaving)
-        self._check_leaving()
-
-    def _wait_for(self, errand: Errand, folder: Path) -> None:
-        """Follow a command of the repository's until it has ended."""
-        budget = room.Budget(self._workspace.place(errand.target))
-
-        def should_stop() -> str | None:
-            return CANCELLED if ledger.cancel_requested(self._wiring.db, errand.job.id) else budget.broken()
-
-        agent.follow(folder, errand.lock, on_lines=_unread, should_stop=should_stop, leave=self.leaving)
-        self._check_leaving()
-
-    def _note(self, errand: Errand, transcript: Transcript) -> None:
-        """Store how far the agent is; with verbosity `verbose` the issue shows it, too."""
-        if transcript.session is not None:
-            ledger.mark_told(self._wiring.db, errand.job.id, errand.job.run, now=self._wiring.clock())
-        steps = transcript.steps
-        progress = {"steps": len(steps), "step": steps[-1].words if steps else ""}
-        ledger.note_progress(self._wiring.db, errand.claimed, **progress)
-        errand.purse.note(transcript)
-        if transcript.session is not None:
-            self._set_session(errand, transcript.session)
-        if self._wiring.settings.verbosity == "verbose":
-            ledger.want_report(self._wiring.db, errand.job.id)
-
-    def _set_session(self, errand: Errand, session: str | None) -> None:
-        kept = {session_field(errand.thread, errand.job): session}
-        Thread.update(kept).where(Thread.id == errand.thread.id).execute(self._wiring.db)
-
     def _finish(self, errand: Errand) -> None:
         """Judge how the run ended and settle the job."""
         result = agent.result_of(errand.run_dir)
@@ -237,7 +161,7 @@ class Runner:
             self._after_crash(errand)
             return
         transcript = Transcript.of(errand.run_dir / keeper.EVENTS)
-        self._note(errand, transcript)
+        self._following.note(errand, transcript)
         verdict = judge(transcript, result)
         match verdict:
             case Completed(text=text):
@@ -252,7 +176,7 @@ class Runner:
     def _fail(self, errand: Errand, failed: Failed, result: KeeperResult, transcript: Transcript) -> None:
         """The run came to nothing: whether it is tried again, and what of it is kept."""
         if failed.fresh:
-            self._set_session(errand, None)
+            keep_session(self._wiring.db, errand.thread, errand.job, None)
         match failed:
             case Failed(reason=reason) if reason.startswith(room.TOOK):
                 room.clear(self._workspace.inside(errand.target))
@@ -290,7 +214,7 @@ class Runner:
         made = self._checks.take_in(errand)
         end = None
         if made["changed"] or errand.thread.pull is not None:
-            end = self._checks.verify(errand, partial(self._wait_for, errand))
+            end = self._checks.verify(errand, partial(self._following.command, errand))
         may_repair = errand.job.repairs < checks.MOST_REPAIRS and errand.purse.full() is None
         if end is not None and not end.ok and may_repair:
             self._repair(errand, end)
@@ -331,8 +255,4 @@ class Runner:
 
 
 def _nothing() -> None:
-    return
-
-
-def _unread(_lines: list[bytes]) -> None:
     return
