@@ -7,14 +7,13 @@ already stays, a comment is looked for by its marker before it is written.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 
 from jobs import endings, priorities, recipe_sentences, repofile, reviewers, sentences
 from jobs.facts import facts_of
 from jobs.frozen import freeze
-from jobs.gitea import GiteaMissing
+from jobs.gitea import GiteaMissing, GiteaRefused
 from jobs.outgoing import last_look
-from jobs.pulls import numbers_of
+from jobs.pulls import forget, numbers_of
 from jobs.pulls import refusal as pull_refusal
 from jobs.queue import Lane
 from jobs.queue_view import expected
@@ -48,7 +47,13 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
     is an ask of whoever the timeline says put it there; so is having closed it. Then hear the reviewers.
     """
     for number in numbers_of(thread):
-        issue = forge.gitea.issue(thread.repo.name, number)
+        try:
+            issue = forge.gitea.issue(thread.repo.name, number)
+        except GiteaMissing:
+            if number == thread.issue:
+                raise
+            forget(wiring, thread)
+            continue
         if number == thread.issue:
             Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
             priorities.follow(wiring, thread, issue.label_names)
@@ -227,7 +232,16 @@ def say(wiring: Wiring, forge: Forge, where: tuple[str, int], mark: str, text: s
 
 
 def _react(forge: Forge, thread: Thread, ask: Ask, content: str) -> None:
-    """React on the comment; one that was deleted meanwhile needs none."""
-    if ask.comment_id is not None:
-        with suppress(GiteaMissing):
-            forge.gitea.react(thread.repo.name, ask.comment_id, content)
+    """React on the comment; one that was deleted meanwhile needs none. Where the server lets nobody react so, or its
+    author has blocked the bot, it is done without: whatever else is said on the issue must not wait for that.
+    """
+    if ask.comment_id is None:
+        return
+    try:
+        forge.gitea.react(thread.repo.name, ask.comment_id, content)
+    except GiteaMissing:
+        pass
+    except GiteaRefused as refused:
+        if refused.is_of_the_token:
+            raise
+        log.info("server=%s repo=%s issue=%s: no reaction: %s", thread.server, thread.repo.name, ask.said_on, refused)

@@ -34,6 +34,10 @@ class GiteaDown(GiteaError):
         self.wait = wait
 
 
+class AnswerTooLong(GiteaDown):
+    """Longer than we read."""
+
+
 class GiteaRefused(GiteaError):
     """401 or 403: the token is wrong or lacks a right. `missing_scope` is the scope, where Gitea names one."""
 

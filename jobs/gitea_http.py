@@ -18,7 +18,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from jobs.gitea_answers import Answer, GiteaDown, failure_of
+from jobs.gitea_answers import Answer, AnswerTooLong, GiteaDown, failure_of
 from jobs.punctual import PunctualTransport, within
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ REDIRECTS = 3
 PAGE_SIZE = 50
 # 500 pages of 50: beyond it the server ignores `page` and repeats itself.
 PAGES = 500
+SMALLER_PAGES = (10, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,21 @@ class GiteaHttp:
         A page shorter than asked for is not the last one (the server's limit may be lower than ours): the
         end is where X-Total-Count or the Link header says so and, without both, at the first empty page. Where
         something is taken away from what was read, the rest moves up, and what comes to stand on a page that was read
-        would be missed: such a list is GiteaDown, to be read anew.
+        would be missed: such a list is GiteaDown, to be read anew. A page that is too long, because somebody has
+        written so much, is read in smaller ones.
         """
         seen = total = 0
-        for page in range(1, PAGES + 1):
-            answer = self.request("GET", path, query={**query, "page": page, "limit": PAGE_SIZE})
+        page, limit = 1, PAGE_SIZE
+        for _ in range(PAGES):
+            try:
+                answer = self.request("GET", path, query={**query, "page": page, "limit": limit})
+            except AnswerTooLong:
+                smaller = next((size for size in SMALLER_PAGES if size < limit and seen % size == 0), None)
+                if smaller is None:
+                    raise
+                page, limit = seen // smaller + 1, smaller
+                continue
+            page += 1
             before, total = total, answer.total or total
             if total < before:
                 raise GiteaDown(f"GET {path} grew shorter while it was read")
@@ -210,7 +221,7 @@ def _read(response: httpx.Response) -> bytes:
     for part in response.iter_bytes():
         body += part
         if len(body) > ANSWER_BYTES:
-            raise GiteaDown(f"the answer is longer than {ANSWER_BYTES} bytes", response.status_code)
+            raise AnswerTooLong(f"the answer is longer than {ANSWER_BYTES} bytes", response.status_code)
     return bytes(body)
 
 

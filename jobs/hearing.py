@@ -8,9 +8,9 @@ from datetime import datetime
 
 from jobs import repofile
 from jobs.frozen import Past
-from jobs.gitea import Allowed
+from jobs.gitea import Allowed, GiteaMissing
 from jobs.linenotes import answers, own_notes, review_text
-from jobs.pulls import numbers_of, pull_of
+from jobs.pulls import forget, numbers_of, pull_of
 from jobs.reviewers import SAID
 from jobs.servers import Forge
 from jobs.wiring import Wiring
@@ -67,7 +67,14 @@ def hear(wiring: Wiring, forge: Forge, thread: Thread, asks: Sequence[Ask], sinc
 
     for number in numbers_of(thread):
         past = _Lazily(wiring, thread, number)
-        for comment in forge.gitea.comments(thread.repo.name, number):
+        try:
+            comments = forge.gitea.comments(thread.repo.name, number)
+        except GiteaMissing:
+            if number == thread.issue:
+                raise
+            forget(wiring, thread)
+            continue
+        for comment in comments:
             if is_new(comment.id, comment.user, comment.created_at):
                 _add(heard, comment, until, past)
     heard.remarks += _reviews(forge, thread, is_new)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from jobs import found
 from jobs.found import Found
+from jobs.gitea import GiteaError, GiteaMissing
 from jobs.reviewers import SAID
 from jobs.servers import Forge
 from jobs.wiring import Wiring
@@ -23,6 +24,11 @@ log = logging.getLogger(__name__)
 
 AHEAD_SECONDS = 60.0
 """What is dated by more than that after the time at which it is read was dated by a clock that has been set back."""
+
+MOST_UNREAD = 5
+"""Things in one look that Gitea may be unable to show; with more it is Gitea that is not well."""
+
+SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +63,31 @@ class Look:
         self.seen: dict[int, int] = {}
         self.stirred = False
         self.too_young = False
+        self._unread: list[GiteaError] = []
         self._ahead = window.there - wiring.clock() + AHEAD_SECONDS
 
     def run(self) -> None:
-        """Read what there is to read, and store what is new to us. Raises GiteaError."""
+        """Read what there is to read, and store what is new to us. One thing that Gitea cannot show hides nothing else:
+        it is raised at the end. Raises GiteaError.
+        """
         for issue in self._changed():
-            self._issue(issue)
+            self._read(partial(self._issue, issue))
         for issue in self._asking() if self._window.sweep else ():
             self._take(found.issue(self._repo, issue))
         for comment in self._forge.gitea.comments_since(self._name, _moment(self._window.back)):
-            self._comment(comment)
+            self._read(partial(self._comment, comment))
+        if self._unread:
+            raise self._unread[0]
+
+    def _read(self, act: Callable[[], None]) -> None:
+        """Go on without what the server says it has not, or stumbles over; not where it may be the server itself."""
+        try:
+            act()
+        except GiteaError as error:
+            is_of_this = isinstance(error, GiteaMissing) or getattr(error, "status", None) == SERVER_ERROR
+            if not is_of_this or len(self._unread) == MOST_UNREAD:
+                raise
+            self._unread.append(error)
 
     def _changed(self) -> Iterator[Issue]:
         """Issues and pull requests that do not look as they did at the last look."""

@@ -29,6 +29,13 @@ def numbers_of(thread: Thread) -> list[int]:
     return list(dict.fromkeys(number for number in (thread.issue, thread.pull) if number is not None))
 
 
+def forget(wiring: Wiring, thread: Thread) -> None:
+    """Somebody has deleted the pull request that came from this issue: the next work opens another one."""
+    mine = (Thread.id == thread.id) & (Thread.pull == thread.pull) & (Thread.pull != Thread.issue)
+    Thread.update(pull=None).where(mine).execute(wiring.db)
+    thread.pull = None
+
+
 def base_of(forge: Forge, thread: Thread) -> str:
     """The branch that the thread's work is meant for."""
     if thread.is_pull:

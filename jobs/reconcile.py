@@ -140,7 +140,7 @@ class Reconciler:
     def _look_for(self, forge: Forge, watch: Watch, now: float, missing: str = "") -> None:
         """It is not there under its name, or cannot be used, or something in it is `missing`."""
         where = self._whereabouts.follow(forge, watch.repo)
-        due_at = now + (LOST_SECONDS if where.gone else self._spread(self._pace.quiet))
+        due_at = now + (LOST_SECONDS if where.gone or where.archived else self._spread(self._pace.quiet))
         problem = where.words or missing
         watching.put_off(self._wiring.db, watch, problem=problem, due_at=0.0 if where.moved else due_at)
 

@@ -85,7 +85,7 @@ def any_due(db: Database, servers: Collection[str], *, now: float) -> bool:
 
 
 def _due(servers: Collection[str], now: float) -> Expression:
-    due: Expression = (Watch.due_at <= now) & ~Watch.archived & _reachable(Watch.server, servers)
+    due: Expression = (Watch.due_at <= now) & _reachable(Watch.server, servers)
     return due
 
 
