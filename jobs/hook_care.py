@@ -118,7 +118,8 @@ class HookCare:
 
     def _columns(self, forge: Forge, repo: Repository, by: str | None) -> dict[str, Any]:
         allowed = self._settings.allows(forge.name, repo.full_name)
-        return {"allowed": allowed, "rights": _rights(repo), "archived": repo.archived, "by": by}
+        rights = _rights(repo)
+        return {"remote_id": repo.id, "allowed": allowed, "rights": rights, "archived": repo.archived, "by": by}
 
     # A repository
 

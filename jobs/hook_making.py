@@ -13,6 +13,7 @@ from jobs.hooks import Judgement, Ours, Wanted, judge
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import hooks
+from models.hook_keys import scope_of
 from models.hooks import HookState
 from models.side_by_side import where_set
 from models.side_tables import Hook
@@ -36,9 +37,12 @@ class Maker:
         self._patterns = settings.repos_on(forge.name)
         self._auto = settings.webhooks == "auto"
         server = settings.servers[forge.name]
-        secrets = [secret.get_secret_value() for secret in server.webhook_secrets]
-        self._wanted = Wanted.of(hooks.address_of(settings, forge.name), secrets)
-        self._why_not = hooks.why_unreachable(settings, server) if secrets else _no_secret(forge.name)
+        self._secrets = [secret.get_secret_value() for secret in server.webhook_secrets]
+        self._address = hooks.address_of(settings, forge.name)
+        self._why_not = hooks.why_unreachable(settings, server) if self._secrets else _no_secret(forge.name)
+
+    def _wanted(self, place: str, number: int | None = None) -> Wanted:
+        return Wanted.of(self._address, self._secrets, scope_of(place, number))
 
     # A webhook for many repositories
 
@@ -53,7 +57,7 @@ class Maker:
             if row is not None and row.asked > row.answered:
                 self._seen(row, cannot_look_widely(self._forge.url, place, error))
             return place in hooks.wide_heard(self._db, self._forge.name, self._now() - WEEK_SECONDS)
-        judged = judge(there, self._wanted, _ours(row))
+        judged = judge(there, self._wanted(place), _ours(row))
         if row is not None and row.wish == "removed":
             return self._stay_away(row, judged)
         wished = self._auto or (row is not None and row.wish == "made")
@@ -92,7 +96,7 @@ class Maker:
             if row.by is not None:
                 return _served()
             return cannot_look(self._forge.url, row.place, row.rights, refused.missing_scope)
-        judged = judge(there, self._wanted, _ours(row))
+        judged = judge(there, self._wanted(row.place, row.remote_id), _ours(row))
         asked = row.asked > row.answered
         if row.wish == "removed" and asked:
             return self._remove(row, judged)
@@ -105,7 +109,7 @@ class Maker:
     def _keep(self, row: Hook, judged: Judgement, *, asked: bool) -> dict[str, Any]:
         """Kept right. Where the secret is not known to be ours and it is doubtful, another webhook is made."""
         if judged.state == HookState.MISSING and not asked and self._somebody_elses(row):
-            return somebody_elses(self._wanted.address)
+            return somebody_elses(self._address)
         unsure = judged.hook is not None and not (judged.hook.id == row.hook_id and row.mark)
         anew = unsure and (asked or (self._auto and self._missed(row) > 0))
         if judged.state == HookState.FINE and not anew:
@@ -133,15 +137,15 @@ class Maker:
         """Make the webhook, or change what is wrong with it. A secret cannot be changed: another one is made then."""
         if self._why_not:
             return _columns(judged) | {"problem": self._why_not}
-        old = judged.hook
+        old, wanted = judged.hook, self._wanted(row.place, row.remote_id)
         if old is not None and (anew or judged.state == HookState.SECRET):
             self._delete(row.place, old)
             old = None
         try:
             if old is None:
-                made, mark = self._gitea.create_hook(row.place, self._wanted.spec()), self._wanted.mark
+                made, mark = self._gitea.create_hook(row.place, wanted.spec()), wanted.mark
             else:
-                made = self._gitea.edit_hook(row.place, old.id, self._wanted.spec(old))
+                made = self._gitea.edit_hook(row.place, old.id, wanted.spec(old))
                 mark = row.mark if old.id == row.hook_id else ""
         except GiteaRefused as refused:
             return cannot_look(self._forge.url, row.place, row.rights, refused.missing_scope)
@@ -168,7 +172,7 @@ class Maker:
         if hooks.arrived_since(self._db, row.server, row.place, row.tested_at):
             return {"tested_at": None}
         refused = hooks.refusal_since(self._db, row.server, row.tested_at)
-        return did_not_arrive(self._wanted.address, refused, page)
+        return did_not_arrive(self._address, refused, page)
 
     def _missed(self, row: Hook) -> int:
         """How many asks came in by no webhook lately, with nothing after them."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from jobs.gitea_hooks import HookSpec
+from models.hook_keys import secret_for
 from models.hooks import HookState
 from models.wire import Hook
 
@@ -36,8 +37,8 @@ _REVIEWS = frozenset(f"pull_request_review_{verdict}" for verdict in ("approved"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The webhook that should be: where it goes, and the secret that it is made with. `marks` are those of all secrets
-    that are good.
+    """The webhook that should be: where it goes, and the secret of its own that it is made with. `marks` are those of
+    all secrets that are good there.
     """
 
     address: str
@@ -45,9 +46,10 @@ class Wanted:
     marks: Sequence[str]
 
     @classmethod
-    def of(cls, address: str, secrets: Sequence[str]) -> Wanted:
-        """With the first of the secrets that are good."""
-        return cls(address, secrets[0] if secrets else "", [mark_of(secret) for secret in secrets])
+    def of(cls, address: str, secrets: Sequence[str], scope: str) -> Wanted:
+        """Made from the first of the secrets that are set; `scope` is what it may tell of (models/hook_keys.py)."""
+        own = [secret_for(secret, scope) for secret in secrets]
+        return cls(address, own[0] if own else "", [mark_of(secret) for secret in own])
 
     @property
     def mark(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jobs.gitea import GiteaError, GiteaMissing, GiteaRejected
 from jobs.servers import Forge
 from jobs.wiring import Wiring
-from models import repos
+from models import hooks, repos
 from models.repos import Seen
 from models.tables import Repo, Thread
 
@@ -68,6 +68,7 @@ class Whereabouts:
             return Where(f"{there.full_name} is archived: nobody can write to it", archived=True)
         if there.full_name != repo.name:
             log.warning("server=%s repo=%s is called %s now", forge.name, repo.name, there.full_name)
+            hooks.list_soon(self._wiring.db, now=self._wiring.clock())
             return Where(f"it is called {there.full_name} now", moved=True)
         return Where()
 

@@ -130,8 +130,10 @@ def any_due(db: Database, servers: Collection[str], *, now: float) -> bool:
 
 
 def _due(servers: Collection[str], now: float) -> Expression:
-    """Organisations are seen to with their server. While one does not answer, each look there would only wait."""
-    places = (Hook.place == SERVER) | Hook.place.contains("/")
+    """Organisations are seen to with their server, and repositories once they are listed with their number. While a
+    server does not answer, each look there would only wait.
+    """
+    places = (Hook.place == SERVER) | (Hook.place.contains("/") & Hook.remote_id.is_null(False))
     down = Server.select(Server.name).where(~Server.ok)
     due: Expression = (Hook.due_at <= now) & Hook.server.in_(list(servers)) & Hook.server.not_in(down) & places
     return due
@@ -167,11 +169,14 @@ def _ensure(db: Database, server: str, place: str) -> None:
 
 
 def listed(db: Database, server: str, repos: Mapping[str, Mapping[str, Any]], *, now: float) -> None:
-    """These are the repositories that the bot sees there, with columns of each; rows of others go. Those of which
-    something is news are due.
+    """These are the repositories that the bot sees there, with columns of each, `remote_id` among them; rows of others
+    go. Those of which something is news are due. One that has another name keeps what is known of it.
     """
     mine = (Hook.server == server) & (Hook.place.contains("/"))
     with db.atomic():
+        _rename(
+            db, list(Hook.select().where(mine).execute(db)), {row["remote_id"]: name for name, row in repos.items()}
+        )
         known = {row.place: row for row in Hook.select().where(mine).execute(db)}
         for place in known.keys() - repos.keys():
             Hook.delete().where(Hook.id == known[place].id).execute(db)
@@ -179,6 +184,24 @@ def listed(db: Database, server: str, repos: Mapping[str, Mapping[str, Any]], *,
             row = known.get(place) or ensure(db, server, place)
             if place not in known or any(getattr(row, name) != value for name, value in seen.items()):
                 Hook.update(due_at=min(row.due_at, now), **seen).where(Hook.id == row.id).execute(db)
+
+
+def _rename(db: Database, rows: Sequence[Hook], names: Mapping[int | None, str]) -> None:
+    """Give each row the name that its repository has now. Two may have changed names with each other: so whatever lies
+    under a name that another has now is put aside first.
+    """
+    moved = {row.id: names[row.remote_id] for row in rows if names.get(row.remote_id, row.place) != row.place}
+    for row in rows:
+        if row.id in moved or row.place in moved.values():
+            Hook.update(place=f"/{row.id}").where(Hook.id == row.id).execute(db)
+    for number, name in moved.items():
+        Hook.update(place=name).where(Hook.id == number).execute(db)
+
+
+def is_called(db: Database, server: str, number: int, name: str) -> bool:
+    """Whether the repository of this number has this name, as far as it was listed."""
+    mine = (Hook.server == server) & (Hook.remote_id == number) & (fn.LOWER(Hook.place) == name.lower())
+    return bool(Hook.select().where(mine).exists(db))
 
 
 def all_due(db: Database, server: str, *, now: float) -> None:

@@ -43,7 +43,12 @@ class Malformed(Exception):
 
 
 class _Place(msgspec.Struct, frozen=True):
+    id: int = 0
     full_name: str = ""
+
+
+class _Placed(msgspec.Struct, frozen=True):
+    repository: _Place = _Place()
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -53,6 +58,15 @@ class _Envelope(msgspec.Struct, frozen=True):
     before: str | None = None
     after: str | None = None
     repository: msgspec.Raw = msgspec.Raw(b"")
+
+
+def place_of(text: bytes) -> tuple[int, str]:
+    """The number and the name of the repository that a delivery says it is of; 0 and "" where it does not say."""
+    try:
+        told = msgspec.json.decode(text, type=_Placed).repository
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0, ""
+    return told.id, told.full_name
 
 
 def event_type_of(headers: Mapping[str, str]) -> str:

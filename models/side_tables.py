@@ -25,6 +25,7 @@ from models.tables import Job, Repo, Thread
 class Hook(Model):
     """A place that a webhook may serve: a repository ("OWNER/NAME"), an organisation ("OWNER") or the server ("").
 
+    `remote_id` is the server's own number of a repository, which stays when it is renamed; None until it was listed.
     `asked` grows with every request of a person, `answered` follows; `wish` is what they want of it ("": what the
     settings say). `hook_id` is the webhook of ours there, `mark` tells the secret that it was made with from others
     ("": nobody knows). `state`, `problem` and `cure` are what was last seen of it; `by` is the wider place whose
@@ -35,6 +36,7 @@ class Hook(Model):
     id = AutoField()
     server = TextField()
     place = TextField()
+    remote_id = BigIntegerField(null=True)
     due_at = DoubleField(default=0.0)
     failures = IntegerField(default=0)
     asked = IntegerField(default=0)
@@ -56,7 +58,7 @@ class Hook(Model):
 
     class Meta:
         table_name = "hook"
-        indexes = ((("server", "place"), True), (("due_at",), False))
+        indexes = ((("server", "place"), True), (("server", "remote_id"), False), (("due_at",), False))
         constraints = [Check("answered <= asked"), Check("wish IN ('', 'made', 'removed')")]
 
 

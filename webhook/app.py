@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from peewee import Database, PeeweeException
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -28,6 +27,7 @@ from webhook.doorkeeper import Busy, Doorkeeper
 from webhook.health import Health
 from webhook.metrics import Metrics
 from webhook.refusals import Refusals
+from webhook.signers import LARGE, NOT_SIGNED, NotSigned, Signers
 from webhook.wiring import Wiring
 from webhook.writer import CannotStore, Writer
 
@@ -36,9 +36,6 @@ RETRY_AFTER = "10"
 
 BOT_KNOWN_FOR = 5.0
 """Seconds until our account on a server is looked up again: it changes when a token does."""
-
-LARGE = 24 * 1024
-"""Bytes. Reading a payload longer than this takes milliseconds, so it is kept off the event loop."""
 
 LONG_COMMENT = 2000
 """Characters. Markdown made to be slow takes 4 ms at this length, and four times as long at twice that."""
@@ -54,7 +51,6 @@ KEPT_HEADERS = ("content-type", "user-agent", "x-gitea-hook-installation-target-
 
 DELIVERY_HEADERS = ("x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery", "x-github-delivery")
 
-NOT_SIGNED = "the signature is missing or does not match any of the webhook secrets"
 
 _MOST_UUID = 64
 _OK, _ACCEPTED, _TOO_MANY, _UNAVAILABLE = 200, 202, 429, 503
@@ -128,7 +124,8 @@ class Receiver:
         self._clock = wiring.clock
         self._writer = writer
         self._bots = Bots(wiring.database)
-        self._secrets = {name: _keys(server.webhook_secrets) for name, server in wiring.settings.servers.items()}
+        self._signers = Signers(wiring.settings, wiring.database)
+        self._secrets = self._signers.servers()
         self._refusals = Refusals(wiring.database, wiring.clock)
         self._doorkeeper = Doorkeeper(wiring.settings.trusted_proxies)
         self._slow = asyncio.Semaphore(SLOW_AT_ONCE)
@@ -162,7 +159,7 @@ class Receiver:
         """The delivery, verified and understood. Raises Refused."""
         server = _server_of(request)
         with self._doorkeeper.reading(request, headers):
-            text = await _signed_text(request, headers, self._keys_of(server))
+            text = await self._signed_text(request, headers, server)
         bot = await self._bot(server)
         event_type = payloads.event_type_of(headers)
         decision = await self._understand(event_type, text, server, bot)
@@ -177,21 +174,36 @@ class Receiver:
         )
         return Incoming(delivery, decision)
 
-    def _keys_of(self, server: str) -> Sequence[bytes]:
-        keys = self._secrets.get(server)
-        if keys is None and server != DEFAULT_SERVER:
+    async def _signed_text(self, request: Request, headers: Mapping[str, str], server: str) -> bytes:
+        """What was signed. What holds no signature is not read at all. Raises Refused."""
+        self._refuse_unknown(server)
+        try:
+            body.check(headers)
+            if not signature.is_claimed(headers):
+                raise Refused(401, NOT_SIGNED)
+            text = body.text_of(headers, await body.read(request))
+            await self._signers.check(server, text, headers)
+        except body.BodyRefused as refused:
+            raise Refused(refused.status, str(refused)) from None
+        except NotSigned as refused:
+            raise Refused(401, str(refused), signed=refused.ours) from None
+        except PeeweeException as error:
+            raise _cannot_be_stored(error) from error
+        return text
+
+    def _refuse_unknown(self, server: str) -> None:
+        secrets = self._secrets.get(server)
+        if secrets is None and server != DEFAULT_SERVER:
             raise Refused(404, "no server of this name is set up here")
-        if not keys:
+        if not secrets:
             raise Refused(401, "no webhook secret is set up here, so every delivery is refused")
-        return keys
 
     async def _bot(self, server: str) -> Person | None:
         try:
             return await self._bots.of(server)
         except PeeweeException as error:
-            words = trouble.in_words(error)
-            _log.warning("our account on %s could not be looked up: %s", server, words)
-            raise Refused(_UNAVAILABLE, f"this cannot be stored now: {words}", signed=True) from error
+            _log.warning("our account on %s could not be looked up: %s", server, trouble.in_words(error))
+            raise _cannot_be_stored(error) from error
 
     async def _understand(self, event_type: str, text: bytes, server: str, bot: Person | None) -> Decision:
         """What the delivery asks. Raises Refused. Long texts are read beside the event loop, so that nobody waits."""
@@ -259,22 +271,8 @@ def _server_of(request: Request) -> str:
     return str(request.path_params.get("server", DEFAULT_SERVER))
 
 
-async def _signed_text(request: Request, headers: Mapping[str, str], keys: Sequence[bytes]) -> bytes:
-    """What was signed. What holds no signature is not read at all. Raises Refused."""
-    try:
-        body.check(headers)
-        if not signature.is_claimed(headers):
-            raise Refused(401, NOT_SIGNED)
-        text = body.text_of(headers, await body.read(request))
-    except body.BodyRefused as refused:
-        raise Refused(refused.status, str(refused)) from None
-    if not signature.verify(keys, text, headers):
-        raise Refused(401, NOT_SIGNED)
-    return text
-
-
-def _keys(secrets: Sequence[SecretStr]) -> tuple[bytes, ...]:
-    return tuple(secret.get_secret_value().encode() for secret in secrets)
+def _cannot_be_stored(error: PeeweeException) -> Refused:
+    return Refused(_UNAVAILABLE, f"this cannot be stored now: {trouble.in_words(error)}", signed=True)
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

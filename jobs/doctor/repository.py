@@ -14,6 +14,7 @@ from jobs.hooks import Judgement, Ours, Wanted, judge
 from jobs.repofile import PATH
 from models import hooks
 from models.checkup import Finding, Level, unknown, warning, well, wrong
+from models.hook_keys import repository_scope
 from models.hooks import HookState
 from models.repofile import RepoFileWrong, parse
 from models.settings import Server, Settings
@@ -89,7 +90,7 @@ class Visit:
     def _webhook(self, repo: Repository, where: str) -> Iterator[Finding]:
         row = hooks.row_of(self.db, self.server.name, repo.full_name) if self.db is not None else None
         secrets = [secret.get_secret_value() for secret in self.server.webhook_secrets]
-        wanted = Wanted.of(hooks.address_of(self.settings, self.server.name), secrets)
+        wanted = Wanted.of(hooks.address_of(self.settings, self.server.name), secrets, repository_scope(repo.id))
         ours = Ours(row.hook_id, row.mark) if row is not None else Ours()
         try:
             judged = judge(self.gitea.hooks(repo.full_name), wanted, ours)

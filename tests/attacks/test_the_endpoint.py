@@ -15,7 +15,7 @@ from models import intake
 from tests.unit.deliveries import recorded
 from tests.unit.test_webhook_app import spoken
 from tests.unit.website import Website, running, settings_for
-from webhook import app, body
+from webhook import app, body, signers
 from webhook.doorkeeper import FEW, REFUSALS, SMALL, Busy, Doorkeeper
 
 COMMENT = recorded()["issue_comment-created"]
@@ -139,7 +139,7 @@ def answers_meanwhile(site: Website, monkeypatch: pytest.MonkeyPatch, seconds: f
 
     monkeypatch.setattr(app, "decide", slow)
     text = spoken("/kugetsu " + "[" * 8000, comment_id=1)
-    assert len(text) < app.LARGE, "it is short enough to be parsed on the event loop"
+    assert len(text) < signers.LARGE, "it is short enough to be parsed on the event loop"
     with ThreadPoolExecutor(2) as pool:
         delivered = pool.submit(site.deliver, text)
         assert began.wait(10)

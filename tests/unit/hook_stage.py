@@ -15,6 +15,7 @@ from jobs.redact import Redactor
 from jobs.servers import Forges
 from jobs.wiring import Wiring
 from models import hooks
+from models.hook_keys import repository_scope, secret_for
 from models.settings import Settings
 from models.side_tables import Hook as Row
 from models.tables import Delivery
@@ -73,6 +74,10 @@ class Stage:
             parts = {"settings": settings, "db": site.database, "bells": bells, "forges": forges}
             wiring = Wiring(**parts, redactor=redactor, worker="w", clock=self.clock)  # type: ignore[arg-type]
             yield Service(self, site, HookCare(wiring))
+
+    def secret(self, set_here: str = SECRET, repo: str = REPO) -> str:
+        """With which the webhook of a repository is made."""
+        return secret_for(set_here, repository_scope(self.gitea.forge.state.repo(repo).id))
 
     def hooks(self, repo: str = REPO) -> list[Hook]:
         return self.gitea.forge.state.repo(repo).hooks

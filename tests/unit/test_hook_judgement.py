@@ -6,13 +6,15 @@ import pytest
 
 from jobs.hooks import EVENTS, Ours, Wanted, judge, mark_of
 from models import hooks
+from models.hook_keys import repository_scope, secret_for
 from models.hooks import HookState
 from models.settings import allowed_by_name
 from models.wire import Hook, HookTarget
 from tests.unit.website import settings_for
 
 ADDRESS = "https://kugetsu.example.com/webhook"
-WANTED = Wanted.of(ADDRESS, ["new", "old"])
+SCOPE = repository_scope(7)
+WANTED = Wanted.of(ADDRESS, ["new", "old"], SCOPE)
 ALL = ("issues", "issue_label", "issue_comment", "pull_request", "pull_request_label", "pull_request_comment")
 REVIEWS = ("pull_request_review_rejected", "pull_request_review_approved", "pull_request_review_comment")
 
@@ -44,8 +46,12 @@ def test_one_that_writes_to_a_chat_room_is_none_of_ours() -> None:
 
 @pytest.mark.parametrize(("secret", "state"), [("new", "fine"), ("old", "fine"), ("older", "wrong secret")])
 def test_the_secret_it_was_made_with_is_known_by_its_mark(secret: str, state: str) -> None:
-    assert judge([hook()], WANTED, Ours(1, mark_of(secret))).state == state
+    assert judge([hook()], WANTED, Ours(1, mark_of(secret_for(secret, SCOPE)))).state == state
     assert secret not in mark_of(secret)
+
+
+def test_with_the_one_that_is_set_none_is_made() -> None:
+    assert judge([hook()], WANTED, Ours(1, mark_of("new"))).state == HookState.SECRET
 
 
 def test_what_somebody_wants_of_it_beside_stays_when_it_is_mended() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jobs.hook_care import LOOK_SECONDS, TEST_SECONDS
 from models.tables import Server
-from tests.unit.hook_stage import BOT, REPO, SECRET, Service, Stage, staged
+from tests.unit.hook_stage import BOT, REPO, Service, Stage, staged
 
 LATER = LOOK_SECONDS + 1
 
@@ -51,7 +51,7 @@ def test_one_of_an_unknown_secret_that_misses_what_is_asked_is_made_anew(stage: 
         service.miss()
         service.look(LATER)
         service.look(TEST_SECONDS)
-        assert [(hook.secret, hook.id != old.id) for hook in stage.hooks()] == [(SECRET, True)]
+        assert [(hook.secret, hook.id != old.id) for hook in stage.hooks()] == [(stage.secret(), True)]
         assert service.state() == "fine"
 
 
@@ -63,7 +63,7 @@ def test_a_wrong_secret_is_seen_and_mended_on_request(stage: Stage) -> None:
         service.ask()
         service.look()
         service.look(TEST_SECONDS)
-        assert [hook.secret for hook in stage.hooks()] == [SECRET]
+        assert [hook.secret for hook in stage.hooks()] == [stage.secret()]
         stage.hooks()[0].secret = "changed by hand"
         service.ask()
         service.look()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.hook_care import LOOK_SECONDS
+from models.hook_keys import organization_scope, secret_for
 from tests.fakes.gitea.places import BOT_SCOPES
 from tests.unit.hook_stage import BOT, REPO, SECRET, Service, Stage, staged
 
@@ -31,7 +32,11 @@ def test_one_webhook_of_the_organisation_does_for_all_its_repositories(tmp_path:
         with stage.service() as service:
             service.begin()
             (hook,) = stage.gitea.forge.state.org_hooks["acme"]
-            assert (hook.url, hook.secret, hook.active) == (stage.address, SECRET, True)
+            assert (hook.url, hook.secret, hook.active) == (
+                stage.address,
+                secret_for(SECRET, organization_scope("acme")),
+                True,
+            )
             assert [len(stage.hooks(name)) for name in (REPO, "acme/gadgets", "bert/own")] == [0, 0, 1]
             assert service.repos()[REPO]["webhook"]["of"] == "organization"
             stage.gitea.push("acme/gadgets", "main", {"a": "c"}, BOT)
