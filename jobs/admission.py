@@ -13,7 +13,7 @@ from jobs.facts import facts_of
 from jobs.frozen import freeze
 from jobs.gitea import GiteaMissing, GiteaRefused
 from jobs.outgoing import last_look
-from jobs.pulls import forget, numbers_of
+from jobs.pulls import numbers_of
 from jobs.pulls import refusal as pull_refusal
 from jobs.queue import Lane
 from jobs.queue_view import expected
@@ -47,13 +47,7 @@ def look(wiring: Wiring, forge: Forge, thread: Thread) -> None:
     is an ask of whoever the timeline says put it there; so is having closed it. Then hear the reviewers.
     """
     for number in numbers_of(thread):
-        try:
-            issue = forge.gitea.issue(thread.repo.name, number)
-        except GiteaMissing:
-            if number == thread.issue:
-                raise
-            forget(wiring, thread)
-            continue
+        issue = forge.gitea.issue(thread.repo.name, number)
         if number == thread.issue:
             Thread.update(title=issue.title).where(Thread.id == thread.id).execute(wiring.db)
             priorities.follow(wiring, thread, issue.label_names)

@@ -20,7 +20,7 @@ import sqlite3
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ class Backup:
 
 def back_up(home: Path, target: Path, *, config: Path | None = None, version: str) -> Backup:
     """Write everything below `home` into the new file `target`, packed where its name ends in `gz`. `config` is the
-    settings file, where it lies elsewhere. Raises BackupRefused, and OSError where the disk refuses.
+    settings file in force, where it lies elsewhere. Raises BackupRefused, and OSError where the disk refuses.
     """
     home, target = home.resolve(), target.absolute()
     _refuse(home, target)
@@ -68,9 +68,9 @@ def back_up(home: Path, target: Path, *, config: Path | None = None, version: st
             writer.database(DATABASE)
             with suppress(sqlite3.DatabaseError, BackupRefused):  # a service without it makes another
                 writer.database(BELLS)
-            if config is not None and not (home / CONFIG).exists():
-                writer.file(config, CONFIG)
-            writer.everything()
+            if config is not None:
+                writer.file(config.resolve(), CONFIG)
+            writer.everything(but=() if config is None else (CONFIG,))
         size = file.tell()
     return Backup(target, writer.count, size)
 
@@ -157,13 +157,13 @@ class _Writer:
             raise BackupRefused(f"{source} is damaged ({found}); right would be to restore an older backup")
         self.file(spare, name, like=source.stat())
 
-    def everything(self) -> None:
-        """All folders and files but what is worth nothing elsewhere; what is a link in the home itself, as what it
-        leads to.
+    def everything(self, *, but: Collection[str] = ()) -> None:
+        """All folders and files but those of the names `but` and what is worth nothing elsewhere; what is a link in the
+        home itself, as what it leads to.
         """
         ours = {f"{name}{side}" for name in DATABASES for side in ("", *_SIDES)}
         for path in sorted(self._home.iterdir(), key=lambda path: (path.name == "repos", path)):
-            if path.name in ours | _TOP_LEFT_OUT or path.suffix == ".lock":
+            if path.name in ours | _TOP_LEFT_OUT | set(but) or path.suffix == ".lock":
                 continue
             if path.name == "repos":
                 self._mirrors(path)

@@ -15,7 +15,7 @@ from typing import Final
 from jobs import checkout
 from jobs.git import GitFailed
 from jobs.mirror import Mirror
-from jobs.standing import Target
+from jobs.standing import OURS, Target
 
 log = logging.getLogger(__name__)
 
@@ -23,17 +23,18 @@ MOST_PACKS: Final = 10
 MOST_LOOSE: Final = 500
 """A mirror with more of either is packed anew."""
 REPACK_LIMIT: Final = 900.0
-_OURS: Final = "refs/kugetsu"
 
 
 def drop_refs(path: Path, target: Target, jobs: Sequence[int]) -> None:
     """Take away what we have kept in a mirror for a conversation that is over. Can be repeated."""
     if not path.is_dir():
         return
-    names = [f"{_OURS}/{kind}/{target.branch}" for kind in ("start", "seen")] + [f"{_OURS}/pulls/{target.issue}"]
-    names += [f"{_OURS}/{kind}/{job}" for kind in ("jobs", "sealed") for job in jobs]
+    names = [f"{OURS}/{kind}/{target.branch}" for kind in ("start", "seen")] + [f"{OURS}/pulls/{target.issue}"]
+    names += [f"{OURS}/{kind}/{job}" for kind in ("jobs", "sealed") for job in jobs]
+    kept = f"{OURS}/kept/{target.branch}"
     with Mirror(path).held() as held:
-        for name in held.refs(*names):
+        given_way = [name for name in held.names(kept) if name.rpartition("/")[0] == kept]
+        for name in [*held.refs(*names), *given_way]:
             held.set_ref(name, None)
 
 

@@ -6,7 +6,7 @@
     sealed/<job>     the same, sealed: what is pushed
     start/<branch>   the server's commit the thread's place was last set on
     seen/<branch>    the server's newest commit of the branch that the place holds; none: never pushed
-    kept/<commit>    work that had to give way to the server's
+    kept/<branch>/<commit>    work that had to give way to the server's
     pulls/<number>   the server's head of a pull request, wherever its branch lies
 
 Objects are never dropped from a mirror while there are places: they borrow them. See `jobs.compacting`.
@@ -68,6 +68,10 @@ class Mirror:
         printed = self._git("for-each-ref", "--format=%(refname) %(objectname)", *names)
         found = dict(line.split(" ", 1) for line in printed.splitlines())
         return {name: found[name] for name in names if name in found}
+
+    def names(self, *folders: str) -> list[str]:
+        """The full names of all refs that are called so, or lie below."""
+        return self._git("for-each-ref", "--format=%(refname)", *folders).splitlines()
 
     def is_empty(self) -> bool:
         """Whether the server has no branch at all."""

@@ -39,6 +39,8 @@ class Notifier:
         if self._notices:
             outbox.begin(self._wiring.db)
             self._rounds.start()
+        else:
+            outbox.end(self._wiring.db)
 
     def join(self, seconds: float) -> None:
         """Wait for its end, once `stopping` of the wiring is set. What it is sending is sent again by the next one."""
@@ -47,17 +49,21 @@ class Notifier:
     def _look(self) -> None:
         while outbox.gather(self._wiring.db, self._notices, self._say, now=self._wiring.clock()):
             pass
+        # One that does not answer gets the rest in the next rounds, one each: the others need not wait for all of it.
+        silent: set[str] = set()
         while not self._wiring.stopping.is_set():
-            waiting = outbox.take(self._wiring.db, now=self._wiring.clock())
+            waiting = outbox.take(self._wiring.db, now=self._wiring.clock(), but_to=silent)
             if waiting is None:
                 return
-            self._send(waiting)
+            if not self._send(waiting):
+                silent.add(waiting.target)
 
-    def _send(self, waiting: Notification) -> None:
+    def _send(self, waiting: Notification) -> bool:
+        """Whether its address took it, or is gone."""
         sender = self._senders.get(waiting.target)
         if sender is None:
             outbox.give_up(self._wiring.db, waiting, "this address is no longer in the settings")
-            return
+            return True
         try:
             sender.send(waiting)
         except NotSent as error:
@@ -65,8 +71,9 @@ class Notifier:
             again = outbox.failed(self._wiring.db, waiting, problem, now=self._wiring.clock())
             rest = "tried again" if again else "given up"
             log.warning("%s could not be told of %s: %s; %s", waiting.target, waiting.event, problem, rest)
-        else:
-            outbox.sent(self._wiring.db, waiting, now=self._wiring.clock())
+            return False
+        outbox.sent(self._wiring.db, waiting, now=self._wiring.clock())
+        return True
 
     def _say(self, event: Event, job: Job) -> Told:
         return notice_sentences.told(

@@ -31,8 +31,8 @@ def numbers_of(thread: Thread) -> list[int]:
 
 def forget(wiring: Wiring, thread: Thread) -> None:
     """Somebody has deleted the pull request that came from this issue: the next work opens another one."""
-    mine = (Thread.id == thread.id) & (Thread.pull == thread.pull) & (Thread.pull != Thread.issue)
-    Thread.update(pull=None).where(mine).execute(wiring.db)
+    if thread.pull is not None:
+        closing.lose_pull(wiring.db, thread.id, thread.pull)
     thread.pull = None
 
 

@@ -23,6 +23,7 @@ from jobs.queue_view import expected
 from jobs.sentences import Facts
 from jobs.servers import Forge
 from jobs.tasks import Recipe
+from jobs.whereabouts import LOCKED
 from jobs.wiring import Wiring
 from jobs.workspace import PushRejected, Target, Workspace, WorkspaceRefused
 from models import ledger, speakers, spending, threads
@@ -79,7 +80,8 @@ class Reporter:
         if job.state != State.REPORTING or not (short or job.outcome == Outcome.COMPLETED):
             return job
         if job.changed:
-            return self._deliver(forge, thread, job)
+            # What has arrived once is not brought again: its pull request may be merged before all is told.
+            return job if job.pull is not None else self._deliver(forge, thread, job)
         if job.base == Recipe.CODE and thread.pull is not None and not thread.is_pull:
             self._recheck(forge, thread, job)
         return post_review(self._wiring, forge, thread, job) if job.review else job
@@ -115,11 +117,14 @@ class Reporter:
             self._push(forge, thread, job)
         except (PushRejected, WorkspaceRefused) as error:
             forge.check()  # raises where our token is no good: then it is no fault of the work
+            _still_there(forge, thread)
             ledger.spoil(self._wiring.db, job.id, now=self._wiring.clock(), error=str(error))
         return ledger.job_of(self._wiring.db, job.id)
 
     def _push(self, forge: Forge, thread: Thread, job: Job) -> None:
         repo = forge.gitea.repo(thread.repo.name)
+        if not (repo.has_pull_requests or thread.is_pull):
+            raise PushRejected(sentences.no_pulls())
         branch = thread.branch or branch_of(thread.issue)
         target = target_of(forge, thread, repo.default_branch)
         self._pass_gate(forge, thread, job, target)
@@ -179,8 +184,11 @@ class Reporter:
             return
         mark = sentences.marker(job.id, sentences.RESULT)
         for number, askers in speakers.places(self._wiring.db, job, thread).items():
-            text = sentences.result(msgspec.structs.replace(facts, askers=askers))
-            job.result_comment = say(self._wiring, forge, (thread.repo.name, number), mark, text)
+            text, where = (
+                sentences.result(msgspec.structs.replace(facts, askers=askers)),
+                self._place(forge, thread, number),
+            )
+            job.result_comment = say(self._wiring, forge, (thread.repo.name, where), mark, text)
             if job.outcome == Outcome.COMPLETED:
                 attach_findings(self._wiring, forge, thread, job, job.result_comment)
         Job.update(result_comment=job.result_comment).where(Job.id == job.id).execute(self._wiring.db)
@@ -193,12 +201,39 @@ class Reporter:
         text = last_look(sentences.live(facts, verbose=verbosity == "verbose"), self._wiring.redactor)
         digest = hashlib.sha256(text.encode()).hexdigest()
         if job.live_comment is None:
-            mark, where = sentences.marker(job.id, sentences.LIVE), (thread.repo.name, job.said_on or thread.issue)
-            job.live_comment = say(self._wiring, forge, where, mark, text)
+            job.live_comment = self._begin_following(forge, thread, job, text)
         elif digest != job.live_digest and job.live_comment != GONE:
             job.live_comment = _edit(forge, thread, job, text)
         shown = {"live_comment": job.live_comment, "live_digest": digest, "live_at": self._wiring.clock()}
         Job.update(**shown, place_shown=facts.place).where(Job.id == job.id).execute(self._wiring.db)
+
+    def _begin_following(self, forge: Forge, thread: Thread, job: Job, text: str) -> int:
+        """The new comment. One of whose arrival we never heard may be there, and say what was so then."""
+        mark, number = sentences.marker(job.id, sentences.LIVE), self._place(forge, thread, job.said_on or thread.issue)
+        found = forge.gitea.find_comment(thread.repo.name, number, mark, forge.bot.id)
+        if found is None:
+            return forge.gitea.add_comment(thread.repo.name, number, text).id
+        if found.body != text:
+            forge.gitea.edit_comment(thread.repo.name, found.id, text)
+        return found.id
+
+    def _place(self, forge: Forge, thread: Thread, number: int) -> int:
+        """Where to answer who asked there: on the thread's issue where somebody has deleted the pull request."""
+        if number != thread.issue:
+            try:
+                forge.gitea.issue(thread.repo.name, number)
+            except GiteaMissing:
+                return thread.issue
+        return number
+
+
+def _still_there(forge: Forge, thread: Thread) -> None:
+    """Raises what has the work wait where the push was refused since the repository has moved, or is archived."""
+    repo = forge.gitea.repo(thread.repo.name)
+    if repo.archived:
+        raise GiteaRejected(LOCKED, f"{repo.full_name} is archived")
+    if repo.full_name != thread.repo.name:
+        raise GiteaMissing(f"repository {thread.repo.name}: it is called {repo.full_name} now")
 
 
 def _was_turned_away(job: Job) -> bool:

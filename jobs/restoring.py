@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from jobs import checkout, keeper
-from jobs.backup import FORMAT, MANIFEST
-from models import ledger, opening
+from jobs.backup import DATABASE, FORMAT, MANIFEST
+from models import ledger, numbering, opening
 from models.ledger import Claimed
 from models.moves import State
 from models.tables import Job, Thread, Worker
@@ -48,7 +48,7 @@ def restore(archive: Path, home: Path) -> Restored:
     """Unpack `archive` into `home`, which must be empty. Cut short, it can be called again. Raises RestoreRefused."""
     home = home.resolve()
     left = sorted(path.name for path in home.iterdir()) if home.is_dir() else []
-    if left and STAGING not in left:
+    if left and (STAGING not in left or DATABASE in left):  # the database comes last: with it, the restore was done
         raise RestoreRefused(f"{home} is not empty ({left[0]} is in it); right would be an empty KUGETSU_HOME")
     for name in left:
         checkout.remove(home / name)
@@ -65,7 +65,7 @@ def restore(archive: Path, home: Path) -> Restored:
         raise
     (staging / MANIFEST).unlink()
     # The database last: without it there is nothing that could be started half restored.
-    for path in sorted(staging.iterdir(), key=lambda path: path.name == "kugetsu.db"):
+    for path in sorted(staging.iterdir(), key=lambda path: path.name == DATABASE):
         path.rename(home / path.name)
     staging.rmdir()
     return Restored(manifest.version, running, moved)
@@ -140,7 +140,7 @@ def _take_over(staging: Path, *, moved: bool) -> int:
     """Whoever worked on it works no more: jobs that ran wait again, to go on in their sessions; how many."""
     for spec in _unfinished(staging):
         (spec / keeper.KEEPER).unlink(missing_ok=True)
-    db = opening.open_database(staging / "kugetsu.db")
+    db = opening.open_database(staging / DATABASE)
     opening.migrate(db, staging / "migrate.lock", capacity=1)
     now = time.time()
     with db.connection_context(), db.atomic():
@@ -149,6 +149,7 @@ def _take_over(staging: Path, *, moved: bool) -> int:
             ledger.requeue(db, Claimed(job.id, job.epoch), now=now, reason="restored from a backup")
         Thread.update(desk_worker=None, desk_lease_until=None).execute(db)
         Worker.delete().execute(db)
+        numbering.leave_out(db)
         if moved:
             # opencode hangs where a session is continued in another folder than the one it was begun in.
             Thread.update(session=None, pull_session=None).execute(db)

@@ -242,6 +242,14 @@ def queue_full(limit: int) -> str:
     return f"{limit} jobs are waiting already, and that is as many as I take. Please ask again later."
 
 
+def no_pulls() -> str:
+    """The sentence for work in a repository that takes no pull requests."""
+    return (
+        "this repository takes no pull requests, so the work stays on the server: switch them on in its settings, and "
+        "comment `/kugetsu retry`."
+    )
+
+
 def pull_closed() -> str:
     """The sentence for work on somebody's pull request that is closed."""
     return "this pull request is closed: reopen it first."

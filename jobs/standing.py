@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from jobs.git import GitFailed
 from jobs.mirror import HeldMirror, Mirror
+
+OURS: Final = "refs/kugetsu"
+"""Below it lie the refs that are not the server's."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.@-]+")
 
@@ -91,8 +95,24 @@ def read_marks(mirror: Mirror, target: Target) -> Marks:
 
 def set_marks(held: HeldMirror, target: Target, *, start: str, seen: str | None) -> None:
     """Records what the place was set on, and what it holds of the server's branch (None: there is none)."""
-    held.set_ref(f"refs/kugetsu/start/{target.branch}", start)
-    held.set_ref(f"refs/kugetsu/seen/{target.branch}", seen)
+    set_mark(held, "start", target.branch, start)
+    set_mark(held, "seen", target.branch, seen)
+
+
+def set_mark(held: HeldMirror, kind: str, branch: str, commit: str | None) -> None:
+    """Records one of them. Git keeps no ref in the folder of another: where an older branch has left its mark there, it
+    is gone from the server, and so its mark goes.
+    """
+    name = f"{OURS}/{kind}/{branch}"
+    try:
+        held.set_ref(name, commit)
+    except GitFailed as error:
+        if "exists; cannot create" not in error.stderr:
+            raise
+        for other in held.names(f"{OURS}/{kind}"):
+            if other.startswith(f"{name}/") or name.startswith(f"{other}/"):
+                held.set_ref(other, None)
+        held.set_ref(name, commit)
 
 
 def next_step(mirror: Mirror, head: str, marks: Marks, spent: str | None) -> Step:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jobs.gitea import GiteaError, GiteaMissing, GiteaRejected
 from jobs.servers import Forge
 from jobs.wiring import Wiring
-from models import hooks, repos
+from models import closing, hooks, repos
 from models.repos import Seen
 from models.tables import Repo, Thread
 
@@ -79,6 +79,17 @@ class Whereabouts:
         except GiteaMissing:
             words = f"there is no {thread.repo.name}#{thread.issue} any more, or the bot may not see it"
             return Where(words, gone=True, given_up=thread.desk_failures >= GIVEN_UP_FAILURES)
+        return self._follow_pull(forge, thread)
+
+    def _follow_pull(self, forge: Forge, thread: Thread) -> Where:
+        """Somebody may have deleted the pull request: the conversation goes on without it."""
+        if thread.pull is None or thread.pull == thread.issue:
+            return Where()
+        try:
+            forge.gitea.issue(thread.repo.name, thread.pull)
+        except GiteaMissing:
+            closing.lose_pull(self._wiring.db, thread.id, thread.pull)
+            return Where(f"the pull request #{thread.pull} is gone", moved=True)
         return Where()
 
     def _gone(self, repo: Repo) -> Where:

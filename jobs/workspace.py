@@ -35,6 +35,7 @@ from jobs.standing import (
     fork_point,
     next_step,
     read_marks,
+    set_mark,
     set_marks,
 )
 
@@ -180,7 +181,7 @@ class Workspace:
         if there is None or not (mirror.has(there) and mirror.is_ancestor(sha, there)):
             remote.push(mirror, access, sha, target.branch)
         with mirror.held() as held:
-            held.set_ref(f"refs/kugetsu/seen/{target.branch}", sha)
+            set_mark(held, "seen", target.branch, sha)
 
     def inside(self, target: Target) -> Inside:
         """Git inside the sandbox of the thread's place."""
@@ -234,7 +235,7 @@ class Workspace:
         with mirror.held() as held:
             _take(held, inside, taken)
             if held.commits(taken.head, without=("refs/heads", "refs/tags")):
-                held.set_ref(f"refs/kugetsu/kept/{taken.head}", taken.head)
+                held.set_ref(f"refs/kugetsu/kept/{target.branch}/{taken.head}", taken.head)
         inside.put(target.branch, start, "replace")
         # Last, so that a kill before this leads here again.
         with mirror.held() as held:

@@ -53,6 +53,11 @@ def end(db: Database, thread: Thread, pull: int, *, spent: str) -> None:
         Thread.update(over=True, desk_wanted=Thread.desk_wanted + 1).where(own).execute(db)
 
 
+def lose_pull(db: Database, thread_id: int, pull: int) -> None:
+    """There is no such pull request any more: the thread's next work gets another."""
+    Thread.update(pull=None).where((Thread.id == thread_id) & (Thread.pull == pull)).execute(db)
+
+
 def give_up(db: Database, thread_id: int, *, now: float, reason: str) -> list[int]:
     """Nothing can be told any more where this thread is: end its jobs and asks. Gives the jobs that are done with it;
     one that runs is cancelled, and is done with when its agent has ended.

@@ -14,6 +14,7 @@ from peewee import SQL, Database, Expression, fn
 from models import saying, spending, tally
 from models.budgets import NOBODY, Held
 from models.moves import OPEN, Outcome, State, Verdict, check
+from models.numbering import next_number
 from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Intake, Job, Move, Repo, Thread
 from models.turns import in_order, next_job, waiting
@@ -290,7 +291,8 @@ def positions(db: Database, *, now: float) -> dict[int, int]:
 
 _ADD_JOB = Prepared(
     lambda: Job.insert(
-        **slots("thread", "repo", "recipe", "priority", "model", "fresh", "asked_by", "asked_at", "said_on")
+        id=next_number(Job),
+        **slots("thread", "repo", "recipe", "priority", "model", "fresh", "asked_by", "asked_at", "said_on"),
     ).returning(Job.id)
 )
 _ADD_FIRST_MOVE = Prepared(lambda: Move.insert(**slots("job", "at", "target", "reason")))

@@ -7,7 +7,7 @@ sending and noting it sends once more; whoever gets it twice can tell by its uui
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 from peewee import Database, Expression, fn
@@ -48,9 +48,18 @@ def begin(db: Database) -> None:
     Bookmark.insert(name=_MARK, at=latest).on_conflict(action="NOTHING", conflict_target=[Bookmark.name]).execute(db)
 
 
+def end(db: Database) -> None:
+    """Nobody wants to be told any more; whoever wants to again begins anew."""
+    with db.atomic():
+        Bookmark.delete().where(Bookmark.name == _MARK).execute(db)
+        waits = Notification.sent_at.is_null() & ~Notification.given_up
+        Notification.update(problem="nobody is told any more", given_up=True).where(waits).execute(db)
+
+
 def gather(db: Database, notices: Mapping[str, Notice], say: Say, *, now: float) -> bool:
     """Make the notifications of the next moves in the log; False where there were none."""
     with db.atomic():
+        begin(db)
         seen = _seen(db)
         moves = list(Move.select().where(Move.id > seen).order_by(Move.id).limit(AT_ONCE).execute(db))
         for move in moves:
@@ -63,7 +72,8 @@ def gather(db: Database, notices: Mapping[str, Notice], say: Say, *, now: float)
 def _seen(db: Database) -> int:
     """The last move looked at. Once the newest ones are deleted, SQLite gives their numbers again."""
     latest = Move.select(fn.MAX(Move.id)).scalar(db) or 0
-    return min(int(Bookmark.select(Bookmark.at).where(Bookmark.name == _MARK).scalar(db) or 0), int(latest))
+    at = Bookmark.select(Bookmark.at).where(Bookmark.name == _MARK).scalar(db)
+    return int(latest) if at is None else min(int(at), int(latest))
 
 
 def _make(db: Database, notices: Mapping[str, Notice], say: Say, move: Move, now: float) -> None:
@@ -101,9 +111,10 @@ def due(db: Database, *, now: float) -> bool:
     return bool(Notification.select().where(_is_due(now)).exists(db))
 
 
-def take(db: Database, *, now: float) -> Notification | None:
-    """The next one to send, which nobody else then takes for a while."""
-    first = Notification.select().where(_is_due(now)).order_by(Notification.due_at, Notification.id).first(db)
+def take(db: Database, *, now: float, but_to: Collection[str] = ()) -> Notification | None:
+    """The next one to send, to none of `but_to`, which nobody else then takes for a while."""
+    due = _is_due(now) & Notification.target.not_in(list(but_to)) if but_to else _is_due(now)
+    first = Notification.select().where(due).order_by(Notification.due_at, Notification.id).first(db)
     if first is None:
         return None
     mine = (Notification.id == first.id) & (Notification.due_at == first.due_at) & Notification.sent_at.is_null()

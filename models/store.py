@@ -16,6 +16,7 @@ from models.events import Person
 from models.gathering import OWN, gather
 from models.intake import Asks, Decision, Ignore, Look, NewAsk
 from models.moves import State
+from models.numbering import next_number
 from models.prepared import Prepared, slot, slots
 from models.tables import Ask, Delivery, Heard, Job, Server, Thread
 
@@ -286,6 +287,7 @@ _FIND_HEARD = Prepared(lambda: Heard.select(Heard.key).where(Heard.key == slot("
 _ADD_ASK = Prepared(
     lambda: (
         Ask.insert(
+            id=next_number(Ask),
             **slots("key", "verb", "author", "author_id", "said_at", "instructions", "model", "priority", "fresh"),
             **slots("comment_id", "entry_id", "said_on", "may_write", "thread", "delivery"),
         )

@@ -64,6 +64,7 @@ class Repository(msgspec.Struct, frozen=True):
     private: bool = False
     empty: bool = False
     has_issues: bool = True
+    has_pull_requests: bool = True
 
 
 class PullMark(msgspec.Struct, frozen=True):

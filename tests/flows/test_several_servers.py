@@ -14,6 +14,7 @@ import pytest
 
 from jobs.gitea_http import GiteaHttp
 from models.checkup import Level
+from models.hook_keys import repository_scope, secret_for
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.listener import listening
 from tests.flows.two_servers import Side, TwoServers
@@ -94,7 +95,8 @@ def test_everything_knows_which_server(make_servers: MakeServers) -> None:
         mirror = side.home / "repos" / side.server / "acme" / "widgets.git"
         assert mirror.is_dir()
         assert [place.name for place in side.places()] == [f"{side.server}-acme-widgets-1"]
-        assert {(hook.url, hook.secret) for hook in side.hooks()} == {(side.address, side.secret)}
+        secret = secret_for(side.secret, repository_scope(side.gitea.forge.state.repo(side.repo).id))
+        assert {(hook.url, hook.secret) for hook in side.hooks()} == {(side.address, secret)}
         assert {row.verdict for row in side.deliveries()} <= {"accepted", "ignored"}
         assert [figures(servers)[name.format(side.server)] for name in FIGURES] == [1.0] * len(FIGURES)
         found = servers.get(f"/admin/jobs?server={side.server}").json()["jobs"]
