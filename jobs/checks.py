@@ -12,9 +12,10 @@ from typing import Any, Final, Literal
 
 from jobs import commands, keepsake, repofile, tidying
 from jobs.allowance import limits_of
-from jobs.commands import CommandEnd, Follow, Order
+from jobs.commands import CommandCancelled, CommandEnd, CommandLost, Follow, Order
 from jobs.errand import Errand
 from jobs.inside import InsideFailed
+from jobs.leases import check_held
 from jobs.mirror import Mirror
 from jobs.repofile import RepoFile
 from jobs.sandbox import Sandbox
@@ -87,15 +88,23 @@ class Checks:
         file = repofile.kept(self.wiring, errand.thread.repo)
         if file.verify is None:
             return None
-        end = self._run(errand, VERIFY, file, follow)
+        try:
+            end = self._run(errand, VERIFY, file, follow)
+        except (CommandCancelled, CommandLost):
+            self._sweep(errand)
+            raise
+        self._sweep(errand)
+        return end
+
+    def _sweep(self, errand: Errand) -> None:
         try:
             tidying.sweep(self.workspace.inside(errand.target))
         except InsideFailed as error:
             log.warning("job=%s: what its check left could not be swept away: %s", errand.job.id, error)
-        return end
 
     def _run(self, errand: Errand, name: Literal["setup", "verify"], file: RepoFile, follow: Follow) -> CommandEnd:
         settings, command = self.wiring.settings, getattr(file, name)
+        check_held(self.wiring, errand.claimed)
         self._show(errand, f"{name}: {command.partition(chr(10))[0]}")
         end = commands.run(
             Order(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -76,10 +77,16 @@ def run(order: Order, follow: Follow) -> CommandEnd:
 
     Raises CommandLost, CommandCancelled, LaunchFailed, AgentLocked, and what `follow` raises.
     """
+    lost = 0
     for folder in _folders(order):
         result = _result(order, folder, follow)
         if result is not None and result.reason != SHUTDOWN:
             return _end(order, folder, result)
+        agent.end_strays(order.lock, order.place)
+        agent.tidy(folder)
+        lost += result is None
+        if lost >= MOST_LOST:
+            break
     raise CommandLost(f"the repository's `{order.name}` command was lost with its worker {MOST_LOST} times")
 
 
@@ -88,18 +95,20 @@ def began(run_dir: Path, name: str) -> bool:
     return (run_dir / name).exists()
 
 
+def begun(run_dir: Path) -> list[Path]:
+    """The folders of the commands that were started in the run, by whomever."""
+    return sorted(path.parent for path in run_dir.glob(f"*/{SCRIPT}"))
+
+
 def _folders(order: Order) -> Iterator[Path]:
-    folder = order.run_dir / order.name
-    yield folder
-    for number in range(2, MOST_LOST + 1):
-        agent.end_strays(order.lock, order.place)
-        agent.tidy(folder)
-        folder = order.run_dir / f"{order.name}-{number}"
-        yield folder
+    yield order.run_dir / order.name
+    yield from (order.run_dir / f"{order.name}-{number}" for number in count(2))
 
 
 def _result(order: Order, folder: Path, follow: Follow) -> KeeperResult | None:
-    if not folder.exists():
+    if folder.exists():
+        agent.withdraw(folder)
+    else:
         agent.launch(_spec(order, folder))
     if agent.state_of(folder, order.lock) is RunState.RUNNING:
         follow(folder)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from jobs import agent, room
 from jobs.errand import Errand
+from jobs.leases import check_held
 from jobs.recipes import keep_session
 from jobs.transcript import CANCELLED, Transcript
 from jobs.wiring import Wiring
@@ -24,7 +26,7 @@ class Leaving(Exception):
 
 
 class Following:
-    """Until the event `leaving` is set: then each of these raises Leaving."""
+    """Until `leaving` is set: then each of these raises Leaving; TakenOver where another worker has the job."""
 
     def __init__(self, wiring: Wiring, workspace: Workspace, leaving: threading.Event) -> None:
         self._wiring = wiring
@@ -39,7 +41,7 @@ class Following:
     def run(self, errand: Errand, started: Callable[[], None]) -> None:
         """Follow the agent until it has ended, noting how far it is. `started` is called at its first word."""
         transcript, budget = Transcript(), room.Budget(self._workspace.place(errand.target))
-        noted, unnoted, over = 0.0, False, None
+        noted, unnoted, over = -_NOTING, False, None
 
         def on_lines(lines: list[bytes]) -> None:
             nonlocal unnoted
@@ -49,15 +51,16 @@ class Following:
 
         def should_stop() -> str | None:
             nonlocal noted, unnoted, over
-            if self._wiring.clock() - noted >= _NOTING:
+            if time.monotonic() - noted >= _NOTING:
+                check_held(self._wiring, errand.claimed)
                 if unnoted:
                     self.note(errand, transcript)
-                noted, unnoted, over = self._wiring.clock(), False, errand.purse.look()
+                noted, unnoted, over = time.monotonic(), False, errand.purse.look()
             cancelled = ledger.cancel_requested(self._wiring.db, errand.job.id)
             return CANCELLED if cancelled else transcript.stuck or over or budget.broken()
 
         agent.follow(errand.run_dir, errand.lock, on_lines=on_lines, should_stop=should_stop, leave=self._leaving)
-        self.check_leaving()
+        self._check(errand)
 
     def command(self, errand: Errand, folder: Path) -> None:
         """Follow a command of the repository's until it has ended."""
@@ -67,7 +70,11 @@ class Following:
             return CANCELLED if ledger.cancel_requested(self._wiring.db, errand.job.id) else budget.broken()
 
         agent.follow(folder, errand.lock, on_lines=_unread, should_stop=should_stop, leave=self._leaving)
+        self._check(errand)
+
+    def _check(self, errand: Errand) -> None:
         self.check_leaving()
+        check_held(self._wiring, errand.claimed)
 
     def note(self, errand: Errand, transcript: Transcript) -> None:
         """Store how far the agent is; with verbosity `verbose` the issue shows it, too."""

@@ -41,6 +41,8 @@ SHUTDOWN = "shutdown"
 _NICENESS = 10
 _LOCK_PATIENCE_SECONDS = 2.0  # an ended keeper's last moments, and probes of `state_of`
 _STDERR_TAIL_BYTES = 4096
+_LAST_WORD_SECONDS = 0.25
+"""Who ends everything tells one after the other: an agent that was told first may be gone before we are told."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _ROOM_SECONDS = 0.5
 _FAR = 4
@@ -118,10 +120,20 @@ def keep(spec: KeeperSpec, lock: int) -> KeeperResult:
     finally:
         children.end_all()
     status = children.statuses.get(pid)
+    if ended == "exited" and _was_shut_down(children, status):
+        ended, reason = "stopped", SHUTDOWN
     number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
     code = None if status is None or number is not None else os.waitstatus_to_exitcode(status)
     tail = _tail(Path(spec.run_dir) / STDERR)
     return KeeperResult(ended, code, number, reason, began, time.time(), children.max_rss, tail)
+
+
+def _was_shut_down(children: Children, status: int | None) -> bool:
+    """Whether the agent, which ended by itself, did so since somebody ends everything."""
+    if not status:
+        return False
+    code = os.waitstatus_to_exitcode(status)
+    return children.told_to_end(_LAST_WORD_SECONDS if code in (-signal.SIGTERM, 128 + signal.SIGTERM) else 0.0)
 
 
 def _start(spec: KeeperSpec, lock: int) -> int:

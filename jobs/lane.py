@@ -92,7 +92,12 @@ class AgentsLane:
         thread = threading.Thread(target=self._follow, args=(claimed, act), name=f"job-{claimed.job_id}", daemon=True)
         with self._lock:
             self._threads[claimed.job_id] = thread, claimed
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be had now: the next sweep takes the job up, and it is no crash
+            self._forget(claimed)
+            self._release(claimed)
+            raise
 
     def _follow(self, claimed: Claimed, act: Callable[[Claimed], None]) -> None:
         try:

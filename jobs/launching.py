@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,9 +46,18 @@ class Launching:
         arrangement, home = self.doors.door().arrangement, self.wiring.settings.home
         catalogue.renew(home, arrangement, self.program, self.agent_name, self.sandbox)
 
-    def launch(self, errand: Errand, place: Place, mirror: Path, terms: Terms, *, session: str | None) -> None:
-        """Start the agent on this errand; raises `AgentLocked`, `LaunchFailed` or `GatewayFailed`. `session` is one to
-        go on with.
+    def launch(
+        self,
+        errand: Errand,
+        place: Place,
+        mirror: Path,
+        terms: Terms,
+        *,
+        session: str | None,
+        check: Callable[[], None],
+    ) -> None:
+        """Start the agent on this errand; raises `AgentLocked`, `LaunchFailed` or `GatewayFailed`, and what `check`
+        raises, which is asked at last. `session` is one to go on with.
         """
         wiring, thread = self.wiring, errand.thread
         briefing = brief(wiring, errand, terms, mirror, known=session is not None, temp_dir=str(place.tmp))
@@ -60,6 +69,7 @@ class Launching:
             title=f"{thread.repo.name}#{thread.issue}",
             images=tuple(str(errand.run_dir / name) for name in briefing.images),
         )
+        check()
         agent.launch(
             RunSpec(
                 argv=invocation.argv(),

@@ -19,6 +19,16 @@ LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
 
 
+class TakenOver(Exception):
+    """Another worker has the job: this one stood still for longer than its lease."""
+
+
+def check_held(wiring: Wiring, claimed: Claimed) -> None:
+    """Raise TakenOver where the job is not this worker's any more: before anything that a row cannot fence."""
+    if not ledger.holds(wiring.db, claimed):
+        raise TakenOver
+
+
 @contextmanager
 def lease_kept(wiring: Wiring, claimed: Claimed) -> Iterator[None]:
     """Renew the job's lease while the block runs, whatever it waits for."""

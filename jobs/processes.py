@@ -64,6 +64,13 @@ class Children:
                 return why
             self._rest(_TICK_SECONDS)
 
+    def told_to_end(self, seconds: float) -> bool:
+        """Whether SIGTERM has come, or comes within so many seconds."""
+        until = time.monotonic() + seconds
+        while not self.stop_signal and (left := until - time.monotonic()) > 0:
+            self._rest(left)
+        return self.stop_signal
+
     def end_all(self) -> None:
         """SIGTERM, a second of grace, then SIGKILL until nothing is left below this process."""
         self._signal_until_gone(signal.SIGTERM, _GRACE_SECONDS, once=True)

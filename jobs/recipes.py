@@ -56,6 +56,21 @@ def reads_pull(thread: Thread, job: Job) -> bool:
     return thread.is_pull and job.base != Recipe.CODE
 
 
+def whereabouts(thread: Thread, job: Job) -> Target:
+    """Where the job's folders are, for which nobody need be asked: a target to look at, but not to work with."""
+    return Target(
+        server=thread.server,
+        repo=thread.repo.name,
+        issue=thread.issue,
+        clone_url="",
+        token=None,
+        base="",
+        branch="",
+        purpose=READING if reads_pull(thread, job) else "",
+        folder=thread.repo.folder,
+    )
+
+
 class Recipes:
     """`workspace` holds the places."""
 

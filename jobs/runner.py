@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from jobs import agent, checks, commands, freeing, keeper, repofile, room
 from jobs.agent import RunState, StartGate
@@ -18,24 +19,29 @@ from jobs.checks import Checks
 from jobs.commands import CommandEnd
 from jobs.errand import Errand
 from jobs.following import Following, Leaving
+from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
 from jobs.keeper import KeeperResult
 from jobs.launching import Launching
-from jobs.leases import lease_kept
-from jobs.recipes import Recipes, Terms, keep_session, session_of
+from jobs.leases import TakenOver, check_held, lease_kept
+from jobs.patience import AGAIN_SECONDS
+from jobs.recipes import Recipes, Terms, keep_session, session_of, whereabouts
 from jobs.repofile import RepoFile
 from jobs.settling import CancelledBefore, Settling
 from jobs.spending import Purse
 from jobs.tasks import Recipe
 from jobs.transcript import Cancelled, Completed, Failed, ShutDown, Transcript, judge
 from jobs.wiring import Wiring
-from jobs.workspace import Workspace
+from jobs.workspace import Target, Workspace
 from models import ledger, spending, threads, trouble
 from models.ledger import Claimed
 from models.moves import Outcome
+from models.tables import Job
 
 log = logging.getLogger(__name__)
 
 MAX_CRASHES = 3
+GITEA_SECONDS = 5.0
+"""How often Gitea is asked again for what an agent that has ended is to be brought to."""
 
 
 class Runner:
@@ -54,34 +60,63 @@ class Runner:
 
     def run(self, claimed: Claimed) -> None:
         """Run a job that was just claimed, to its end."""
-        self._guarded(claimed, self._run)
+        self._guarded(claimed, lambda: self._run(self._errand(claimed)))
 
     def resume(self, claimed: Claimed, *, spared: str = "") -> None:
         """Go on with a job that was left: read along, settle what lies there, or queue it again. Where its agent went
         along with its worker that is a crash, unless `spared` says why it is none.
         """
-        self._guarded(claimed, partial(self._resume, spared=spared))
+        self._guarded(claimed, lambda: self._resume(claimed, spared=spared))
 
-    def _guarded(self, claimed: Claimed, act: Callable[[Errand], None]) -> None:
-        """Every way in which running a job can end is an end of the job, or puts it back into the queue."""
-        try:
-            with lease_kept(self._wiring, claimed):
-                act(self._errand(claimed))
-        except Leaving:
-            log.info("job=%s is left to the next worker", claimed.job_id)
-            raise
-        except Exception as error:  # noqa: BLE001 - each kind is an end of its own
-            self._ends.after(claimed, error)
+    def _guarded(self, claimed: Claimed, act: Callable[[], None]) -> None:
+        """Every way in which running a job can end is an end of the job, or puts it back into the queue. While
+        something of it still runs it does neither: it is read along anew.
+        """
+        while True:
+            try:
+                with lease_kept(self._wiring, claimed):
+                    act()
+                return
+            except Leaving:
+                log.info("job=%s is left to the next worker", claimed.job_id)
+                raise
+            except TakenOver:
+                log.info("job=%s was taken over by another worker", claimed.job_id)
+                return
+            except Exception as error:
+                if not self._goes_on(claimed, error):
+                    self._ends.after(claimed, error)
+                    return
+                log.warning("job=%s goes on, and is read along anew", claimed.job_id, exc_info=error)
+            act = partial(self._resume, claimed, spared="")
+            if self.leaving.wait(AGAIN_SECONDS):
+                raise Leaving
 
-    def _errand(self, claimed: Claimed) -> Errand:
+    def _goes_on(self, claimed: Claimed, error: Exception) -> bool:
+        """Whether something of the job still runs. Trouble with the database is the lane's to wait for."""
+        if trouble.of_database(error) is not None or not ledger.holds(self._wiring.db, claimed):
+            return False
+        job = ledger.job_of(self._wiring.db, claimed.job_id)
+        thread = threads.load(self._wiring.db, job.thread_id)
+        run_dir, lock = self._run_dir(job), self._lock(whereabouts(thread, job))
+        folders = [run_dir, *commands.begun(run_dir)]
+        return any(agent.state_of(folder, lock) is RunState.RUNNING for folder in folders)
+
+    def _errand(self, claimed: Claimed, *, to_look: bool = False) -> Errand:
+        """The job with all that it needs; for who is only `to_look`, without asking Gitea."""
         job = ledger.job_of(self._wiring.db, claimed.job_id)
         thread = threads.load(self._wiring.db, job.thread_id)
         forge = self._wiring.forges[thread.server]
-        target = self._recipes.target(forge, thread, job)
-        root = self._workspace.place(target).root
-        run_dir = self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
-        lock = root.with_name(f"{root.name}+lock")
+        target = whereabouts(thread, job) if to_look else self._recipes.target(forge, thread, job)
+        run_dir, lock = self._run_dir(job), self._lock(target)
         return Errand(claimed, job, thread, forge, target, run_dir, lock, Purse(self._wiring, job, run_dir))
+
+    def _run_dir(self, job: Job) -> Path:
+        return self._wiring.settings.home / "jobs" / str(job.id) / f"run-{job.run}"
+
+    def _lock(self, target: Target) -> Path:
+        root = self._workspace.place(target).root
+        return root.with_name(f"{root.name}+lock")
 
     def _run(self, errand: Errand) -> None:
         self._check(errand)
@@ -108,41 +143,66 @@ class Runner:
             self._check(errand)
             place, mirror = self._workspace.place(errand.target), self._workspace.mirror(errand.target)
             session = session_of(threads.load(self._wiring.db, errand.thread.id), errand.job)
-            self._launching.launch(errand, place, mirror, terms, session=session)
+            check = partial(self._check, errand)
+            self._launching.launch(errand, place, mirror, terms, session=session, check=check)
             self._following.run(errand, free)
         self._finish(errand)
 
     def _check(self, errand: Errand) -> None:
         """Raise where there is no use in going on."""
         self._following.check_leaving()
+        check_held(self._wiring, errand.claimed)
         if ledger.cancel_requested(self._wiring.db, errand.job.id):
             raise CancelledBefore
 
-    def _resume(self, errand: Errand, *, spared: str) -> None:
+    def _resume(self, claimed: Claimed, *, spared: str) -> None:
+        errand = self._errand(claimed, to_look=True)
+        self._follow_what_runs(errand)
         if commands.began(errand.run_dir, checks.SETUP) and not (errand.run_dir / keeper.KEEPER).exists():
-            self._begin(errand, repofile.kept(self._wiring, errand.thread.repo))
+            self._begin(self._errand(claimed), repofile.kept(self._wiring, errand.thread.repo))
             return
-        place = self._workspace.place(errand.target)
-        agent.withdraw(errand.run_dir)
-        state = agent.state_of(errand.run_dir, errand.lock)
-        if state is RunState.RUNNING:
-            self._following.run(errand, _nothing)
-            state = RunState.ENDED
-        if state is RunState.ENDED and agent.result_of(errand.run_dir) is not None:
-            self._finish(errand)
+        if agent.result_of(errand.run_dir) is not None:
+            self._finish(self._once_gitea_answers(errand))
             return
-        strays = agent.end_strays(errand.lock, place)
+        strays = self._end_strays(errand)
         if spared:
             self._go_on_later(errand, spared)
             return
         log.warning("job=%s was lost with its worker; %d processes were left over", errand.job.id, len(strays))
         self._after_crash(errand)
 
+    def _follow_what_runs(self, errand: Errand) -> None:
+        """To its end, whatever Gitea says. What a worker that is gone has launched, and has not begun, never does."""
+        for folder in (*commands.begun(errand.run_dir), errand.run_dir):
+            agent.withdraw(folder)
+            if agent.state_of(folder, errand.lock) is RunState.RUNNING:
+                if folder == errand.run_dir:
+                    self._following.run(errand, _nothing)
+                else:
+                    self._following.command(errand, folder)
+
+    def _once_gitea_answers(self, errand: Errand) -> Errand:
+        """What an agent has finished waits for Gitea, rather than being done again. Raises what `_check` raises."""
+        while True:
+            self._check(errand)
+            try:
+                return self._errand(errand.claimed)
+            except GiteaError as error:
+                if not isinstance(error, GiteaDown) and not (isinstance(error, GiteaRefused) and error.is_of_the_token):
+                    raise
+                log.warning("job=%s has ended, and waits: %s", errand.job.id, error)
+                self._wiring.forges.doubt(errand.thread.server)
+            self.leaving.wait(GITEA_SECONDS)
+
+    def _end_strays(self, errand: Errand) -> tuple[int, ...]:
+        return agent.end_strays(errand.lock, self._workspace.place(errand.target))
+
     def _after_crash(self, errand: Errand) -> None:
         """A crash counts against a limit of its own, not against the attempts; not where the disk is full, since a run
         ends without a word then.
         """
         crashes = errand.job.crashes + 1
+        self._end_strays(errand)
         agent.tidy(errand.run_dir)
         self._check(errand)
         if self._is_scarce:
@@ -245,6 +305,8 @@ class Runner:
         why = errand.purse.said(full)
         if full.scope.monthly:
             ledger.requeue(self._wiring.db, errand.claimed, now=self._wiring.clock(), reason=why)
+        elif ledger.is_told(self._wiring.db, errand.job.id):  # its agent has worked, and was kept from bringing it
+            self._cut_short(errand, why, "")
         else:
             spending.cut(self._wiring.db, errand.job.id, why)
             self._ends.settle(errand.claimed, Outcome.FAILED, why)

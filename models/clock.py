@@ -14,15 +14,18 @@ SLACK_SECONDS: Final = 10.0
 
 _PUT_OFF: Final[tuple[DoubleField, ...]] = (
     Thread.desk_not_before,
-    Thread.desk_lease_until,
     Job.not_before,
-    Job.lease_until,
     Job.live_at,
     Watch.due_at,
     Census.due_at,
     Hook.due_at,
     Notification.due_at,
 )
+
+
+_LEASES: Final[tuple[DoubleField, ...]] = (Thread.desk_lease_until, Job.lease_until)
+LONGEST_LEASE: Final = 60.0
+"""Seconds. One that lasts longer was taken before the clock was set back; any other may have been renewed since."""
 
 
 def went_back(db: Database, host: str, *, now: float) -> float:
@@ -40,4 +43,6 @@ def went_back(db: Database, host: str, *, now: float) -> float:
             return 0.0
         for field in _PUT_OFF:
             field.model.update({field: field - back}).where(field > now).execute(db)
+        for lease in _LEASES:
+            lease.model.update({lease: now + LONGEST_LEASE}).where(lease > now + LONGEST_LEASE).execute(db)
         return back

@@ -138,6 +138,12 @@ def renew(db: Database, claimed: Claimed, *, until: float) -> bool:
     return bool(Job.update(lease_until=until).where(ours & (Job.lease_until != RELEASED)).execute(db))
 
 
+def holds(db: Database, claimed: Claimed) -> bool:
+    """Whether the job runs and is still this worker's."""
+    ours = (Job.id == claimed.job_id) & (Job.epoch == claimed.epoch) & (Job.state == State.RUNNING)
+    return bool(Job.select().where(ours).exists(db))
+
+
 def note_progress(db: Database, claimed: Claimed, **progress: Any) -> None:
     """Store how far the agent is (`step`, `steps`, `tokens_in`, …) while the job runs and is ours."""
     ours = (Job.id == claimed.job_id) & (Job.epoch == claimed.epoch) & (Job.state == State.RUNNING)

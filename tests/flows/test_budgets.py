@@ -1,7 +1,11 @@
 """Budgets: a warning, an end that keeps the work, and what a spent month holds back."""
 
-import httpx
+from typing import Any
 
+import httpx
+import pytest
+
+from jobs.workspace import Made, MirrorBusy, Workspace
 from models.side_tables import Spending
 from tests.flows.conftest import MakeWorld
 
@@ -83,3 +87,22 @@ def test_the_status_says_what_was_spent(make_world: MakeWorld) -> None:
     assert status["spending"]["today"] == status["spending"]["month"] == {"tokens": 120, "cost": 0.25}
     assert status["spending"]["repos"] == {"gitea/acme/widgets": {"tokens": 120, "cost": 0.25}}
     assert status["spending"]["limits"] == {"all_cost": 100.0}
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_was_done_is_brought_also_where_it_cannot_be_taken_at_once(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, collect, busy = make_world(MAX_TOKENS_PER_JOB="1000"), Workspace.collect, [True]
+
+    def collect_later(*args: Any, **more: Any) -> Made:
+        if busy:
+            busy.clear()
+            raise MirrorBusy("busy")
+        return collect(*args, **more)
+
+    monkeypatch.setattr(Workspace, "collect", collect_later)
+    issue = world.issue("Do much", "stub: tokens 900 300 0.5\nstub: write a.txt one\nstub: wait for ever")
+    world.label(issue, "kugetsu/code")
+    assert "a draft" in world.wait_for_result(issue)
+    assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "a.txt") == "one"

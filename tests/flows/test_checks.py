@@ -240,3 +240,17 @@ def test_the_commits_are_the_bots_after_a_repair_too(world: World) -> None:
     world.wait_for_result(issue)
     commits = world.gitea.log(world.repo, f"kugetsu/issue-{issue}")[:2]
     assert [(commit.author.name, "Kugetsu-Job: 1" in commit.message) for commit in commits] == [(BOT, True)] * 2
+
+
+def test_what_a_cancelled_check_left_is_not_committed_later(world: World) -> None:
+    wait = "touch $KUGETSU_TEMP_DIR/begun; while [ ! -e $KUGETSU_TEMP_DIR/go ]; do sleep 0.05; done"
+    world.repository_says(f"verify = '''\necho x >>report.txt\n{wait}\n'''")
+    issue = world.issue("Crash on empty input", "stub: append app.py fixed")
+    world.label(issue, "kugetsu/code")
+    world.wait_for((world.home / f"worktrees/gitea-acme-widgets-{issue}/tmp/begun").exists, "the check to begin")
+    world.comment(issue, "/kugetsu cancel")
+    world.wait_for_result(issue)
+    world.let_go(issue, "go")
+    world.comment(issue, "/kugetsu retry")
+    world.wait_for_result(issue, 2)
+    assert world.gitea.file_at(world.repo, f"kugetsu/issue-{issue}", "report.txt") is None

@@ -2,9 +2,10 @@
 
 from peewee import SqliteDatabase
 
-from models import clock, threads
+from models import clock, ledger, threads
 from models.side_tables import Watch
-from tests.unit.storing import say
+from models.tables import Job
+from tests.unit.storing import queue, say
 
 HOUR = 3600.0
 
@@ -43,3 +44,21 @@ def test_small_steps_and_the_clocks_of_other_machines_change_nothing(db: SqliteD
     assert clock.went_back(db, "here", now=2 * HOUR - clock.SLACK_SECONDS) == 0.0
     assert clock.went_back(db, "there", now=HOUR) == 0.0
     assert not threads.any_due(db, now=2 * HOUR + 59.0)
+
+
+def test_a_lease_that_was_renewed_since_does_not_lapse(db: SqliteDatabase) -> None:
+    queue(db)
+    clock.went_back(db, "here", now=2 * HOUR)
+    claimed = ledger.claim_next(db, "one", now=2 * HOUR, lease=30.0)
+    assert claimed is not None
+    ledger.renew(db, claimed, until=HOUR + 30.0)
+    clock.went_back(db, "here", now=HOUR + 2.0)
+    assert [job.lease_until for job in Job.select().execute(db)] == [HOUR + 30.0]
+
+
+def test_a_lease_of_before_lapses_soon(db: SqliteDatabase) -> None:
+    queue(db)
+    clock.went_back(db, "here", now=2 * HOUR)
+    assert ledger.claim_next(db, "one", now=2 * HOUR, lease=30.0)
+    clock.went_back(db, "here", now=HOUR)
+    assert [job.lease_until for job in Job.select().execute(db)] == [HOUR + clock.LONGEST_LEASE]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import agent, commands
+from jobs import agent, commands, keeper
 from jobs.commands import CommandCancelled, CommandEnd, CommandLost, Order
 from jobs.keeper import SHUTDOWN
 from jobs.transcript import CANCELLED
@@ -112,3 +112,35 @@ def test_it_gets_nothing_that_is_ours(here: World, monkeypatch: pytest.MonkeyPat
     end = run(here, "env")
     assert "a-token-of-ours" not in end.output
     assert "CI=true" in end.output
+
+
+def test_ends_of_the_service_are_no_loss_however_many_there_are(here: World) -> None:
+    seen: list[str] = []
+
+    def follow(folder: Path) -> None:
+        seen.append(folder.name)
+        if len(seen) <= commands.MOST_LOST:
+            agent.request_stop(folder, SHUTDOWN)
+        else:
+            (here.place.tmp / "go").touch()
+        wait_for_end(here, folder)
+
+    assert commands.run(order(here, "while [ ! -e $KUGETSU_TEMP_DIR/go ]; do sleep 0.05; done"), follow).ok
+
+
+def test_one_whose_keeper_comes_up_late_runs_once(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = order(here, "echo x >>$KUGETSU_TEMP_DIR/runs; sleep 1")
+    folder, state_of, late = wanted.run_dir / "verify", agent.state_of, list[str]()
+    with monkeypatch.context() as killed:
+        killed.setattr(agent, "_start_keeper", lambda _: keeper.READY)
+        agent.launch(commands._spec(wanted, folder))
+
+    def state_and_then_a_keeper(run_dir: Path, lock: Path) -> agent.RunState:
+        found = state_of(run_dir, lock)
+        if not late:
+            late.append(agent._start_keeper(folder))
+        return found
+
+    monkeypatch.setattr(agent, "state_of", state_and_then_a_keeper)
+    assert commands.run(wanted, lambda folder: wait_for_end(here, folder)).ok
+    assert (here.place.tmp / "runs").read_text() == "x\n"

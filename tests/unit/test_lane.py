@@ -128,3 +128,24 @@ def test_what_nobody_follows_any_more_is_taken_up(lane: AgentsLane, runner: Foll
     for thread in followers():
         thread.join(LIMIT)
     assert [claimed.epoch for claimed in runner.resumed] == [runner.ran[0].epoch + 1]
+
+
+def test_a_job_for_which_no_thread_can_be_had_is_taken_up_later(
+    lane: AgentsLane, runner: Followed, db: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, failed = threading.Thread.start, list[str]()
+
+    def start_the_second(thread: threading.Thread) -> None:
+        if thread.name.startswith("job-") and not failed:
+            failed.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_the_second)
+    queue(db)
+    with pytest.raises(RuntimeError):
+        lane.look()
+    lane.recover()
+    for thread in followers():
+        thread.join(LIMIT)
+    assert len(runner.resumed) == 1
