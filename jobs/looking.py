@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 AHEAD_SECONDS = 60.0
 """What is dated by more than that after the time at which it is read was dated by a clock that has been set back."""
 
+LATELY_SECONDS = 7 * 86_400.0
+"""Pull requests on which nothing else has happened for longer are not read through again and again."""
+
 MOST_UNREAD = 5
 """Things in one look that Gitea may be unable to show; with more it is Gitea that is not well."""
 
@@ -63,6 +66,7 @@ class Look:
         self.seen: dict[int, int] = {}
         self.stirred = False
         self.too_young = False
+        self._stirring: set[int] = set()
         self._unread: list[GiteaError] = []
         self._ahead = window.there - wiring.clock() + AHEAD_SECONDS
 
@@ -72,8 +76,8 @@ class Look:
         """
         for issue in self._changed():
             self._read(partial(self._issue, issue))
-        for issue in self._asking() if self._window.sweep else ():
-            self._take(found.issue(self._repo, issue))
+        for issue in self._open() if self._window.sweep else ():
+            self._read(partial(self._sweep, issue))
         for comment in self._forge.gitea.comments_since(self._name, _moment(self._window.back)):
             self._read(partial(self._comment, comment))
         if self._unread:
@@ -98,16 +102,24 @@ class Look:
             self.seen[issue.number] = digest
             if self._seen_before.get(issue.number) != digest:
                 self.stirred = True
+                self._stirring.add(issue.number)
                 yield issue
 
-    def _asking(self) -> Iterator[Issue]:
-        """Open issues with a label that asks. All open ones are read: Gitea forgets a filter by a label that the
-        repository does not have, and knows none of the organisation's.
+    def _open(self) -> Iterator[Issue]:
+        """All open ones: Gitea forgets a filter by a label that the repository does not have, and knows none of the
+        organisation's.
         """
         for issue in self._forge.gitea.issues(self._name, state="open"):
-            young = issue.updated_at is not None and self._is_too_young(issue.updated_at)
-            if not young and any(map(is_ask_label, issue.label_names)):
+            if issue.updated_at is None or not self._is_too_young(issue.updated_at):
                 yield issue
+
+    def _sweep(self, issue: Issue) -> None:
+        """A label that asks; what was said anew on lines, which changes nothing of the pull request (measured)."""
+        if any(map(is_ask_label, issue.label_names)):
+            self._take(found.issue(self._repo, issue))
+        lately = issue.updated_at is not None and self._window.there - issue.updated_at.timestamp() < LATELY_SECONDS
+        if issue.is_pull and lately and issue.number not in self._stirring:
+            self._reviews(issue)
 
     def _issue(self, issue: Issue) -> None:
         names = issue.label_names
@@ -131,7 +143,7 @@ class Look:
         for note in self._forge.gitea.review_comments(self._name, pull.number, review):
             changed = note.updated_at or note.created_at
             made = found.note(self._repo, pull, note)
-            if changed is not None and changed.timestamp() >= self._window.since and made is not None:
+            if changed is not None and changed.timestamp() >= self._window.back and made is not None:
                 self._take(made)
 
     def _comment(self, comment: Comment) -> None:

@@ -1,5 +1,6 @@
 """The client on the fake Gitea and a real one: issues, comments, reactions, labels, and the repetition of each."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -241,3 +242,16 @@ def test_under_its_old_name_a_renamed_repository_gives_and_takes_the_same(forge:
     assert [comment.id for comment in client.comments_since(REPO, datetime(2020, 1, 1, tzinfo=UTC))] == written
     made = client.add_comment(REPO, n, "said under the old name")
     assert [comment.id for comment in forge.comments_of(renamed, n, BOT)] == [made.id]
+
+
+def test_what_is_edited_or_deleted_leaves_the_time_of_its_issue(forge: AnyGitea, client: Gitea) -> None:
+    n = forge.open_issue(REPO, "ada", "Crash").number
+    kept, gone = forge.comment(REPO, n, "One.", "ada"), forge.comment(REPO, n, "Two.", "ada")
+    before = client.issue(REPO, n).updated_at
+    assert before is not None
+    while datetime.now(UTC) < before + timedelta(seconds=1.1):
+        time.sleep(0.05)
+    forge.edit_comment(REPO, kept, "One, in other words.", "ada")
+    forge.delete_comment(REPO, gone, "ada")
+    assert [comment.body for comment in client.comments(REPO, n)] == ["One, in other words."]
+    assert client.issue(REPO, n).updated_at == before

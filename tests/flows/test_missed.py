@@ -176,3 +176,17 @@ def test_what_is_to_be_told_in_an_archived_repository_waits(make_world: MakeWorl
 def is_archived(world: World) -> bool:
     with world.database() as database:
         return bool(Watch.select().where(Watch.archived).exists(database))
+
+
+def test_a_comment_on_a_line_speaks_once_it_is_edited_to(make_world: MakeWorld, fake: FakeGitea) -> None:
+    world = deaf_world(make_world)
+    pull = world.pull({"app.py": "one\ntwo\n"})
+    note = world.review(pull, "", Remark("app.py", "a word", 1)).comments[0]
+    wait_for_another_second()
+    wait_for_a_look(world)
+    with fake.forge.state.lock:  # Gitea has no way for the bot's API to change another's
+        note.body, note.updated_at = "/kugetsu do it\nstub: write a.txt x", fake.forge.state.now()
+    world.halves.stop_worker()
+    world.halves.start_worker()  # the first look of a process goes through all that is open
+    world.wait_for_result(pull)
+    assert len(recovered(world)) == 1

@@ -93,14 +93,13 @@ def edit_comment(forge: Forge, issue: Issue, entry: Entry, doer: User, *, text: 
     if text == entry.body:
         return
     old, entry.body = entry.body, text
-    entry.updated_at = issue.updated_at = forge.state.now()
+    entry.updated_at = forge.state.now()
     forge.state.touch()
     forge.announce_comment(issue, entry, doer, action="edited", old=old)
 
 
 def delete_comment(forge: Forge, issue: Issue, entry: Entry, doer: User) -> None:
     issue.entries.remove(entry)
-    issue.updated_at = forge.state.now()
     forge.state.touch()
     forge.announce_comment(issue, entry, doer, action="deleted")
 
