@@ -95,9 +95,11 @@ class Parts:
         halves = [self._pids[victim] for victim in victims if victim in self._pids]
         beside = [victim for victim in victims if victim in EVERYTHING]
         others = self.others(*beside) if beside else []
-        for pid in [*halves, *others]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+        # First they stop: a half whose parent was killed a moment before it would begin to end in good order.
+        for each in (signal.SIGSTOP, number) if number == signal.SIGKILL else (number,):
+            for pid in [*halves, *others]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, each)
         self._pids = {half: pid for half, pid in self._pids.items() if pid not in halves}
         for pid in halves:
             forkserver.end(pid, number)
@@ -157,10 +159,11 @@ class Parts:
 
 def _free_port() -> int:
     """A port that nobody takes while its owner is dead: the kernel gives none from below 32768 to those who ask for any
-    (proc(5), ip_local_port_range).
+    (proc(5), ip_local_port_range), and each process that runs tests has a thousand of its own.
     """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
     while True:
-        port = random.randint(20000, 32000)  # noqa: S311 - no secret
+        port = random.randrange(20000 + 1000 * number, 21000 + 1000 * number)  # noqa: S311 - no secret
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
