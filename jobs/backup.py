@@ -123,13 +123,26 @@ def _written_whole(target: Path, draft: Path) -> Iterator[IO[bytes]]:
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(draft, target)
+        _name(draft, target)
     except FileExistsError:
         raise BackupRefused(f"{target} has come into being meanwhile; right would be a new name") from None
     folder = os.open(target.parent, os.O_RDONLY)
     with suppress(OSError):
         os.fsync(folder)
     os.close(folder)
+
+
+def _name(draft: Path, target: Path) -> None:
+    """Gives what is complete its name, which nobody else may have. A file system without hard links, as of a memory
+    stick or some shares, has no way to do both at once: there the name is taken first. Raises FileExistsError.
+    """
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        target.touch(mode=0o600, exist_ok=False)
+        draft.replace(target)
 
 
 class _Writer:

@@ -40,6 +40,9 @@ ANSWER_LABELS = {
     Outcome.REFUSED: "kugetsu/failed",
     Outcome.CANCELLED: "kugetsu/cancelled",
 }
+_NEVER = frozenset({400, 422})
+"""Statuses of what Gitea understands, and will not do however often it is asked."""
+
 GONE = -1
 """The live comment of a job whose comment somebody deleted: it is not forced on them again."""
 
@@ -112,10 +115,14 @@ class Reporter:
         )
 
     def _deliver(self, forge: Forge, thread: Thread, job: Job) -> Job:
-        """Push the branch and have a pull request for it. A push that Gitea refuses makes the job a failed one."""
+        """Push the branch and have a pull request for it. Where Gitea refuses the push, or will never take the pull
+        request, the job is a failed one.
+        """
         try:
             self._push(forge, thread, job)
-        except (PushRejected, WorkspaceRefused) as error:
+        except (PushRejected, WorkspaceRefused, GiteaRejected) as error:
+            if isinstance(error, GiteaRejected) and error.status not in _NEVER:
+                raise
             forge.check()  # raises where our token is no good: then it is no fault of the work
             _still_there(forge, thread)
             ledger.spoil(self._wiring.db, job.id, now=self._wiring.clock(), error=str(error))

@@ -36,7 +36,6 @@ class Hook(Model):
     id = AutoField()
     server = TextField()
     place = TextField()
-    remote_id = BigIntegerField(null=True)
     due_at = DoubleField(default=0.0)
     failures = IntegerField(default=0)
     asked = IntegerField(default=0)
@@ -55,6 +54,7 @@ class Hook(Model):
     archived = BooleanField(default=False)
     labels_missing = TextField(default="")
     file_problem = TextField(default="")
+    remote_id = BigIntegerField(null=True)
 
     class Meta:
         table_name = "hook"

@@ -94,3 +94,16 @@ def test_what_an_agent_makes_while_its_repository_is_archived_is_pushed_afterwar
     fake.archive(world.repo, archived=False)
     world.wait_for_result(issue)
     assert [(job.outcome, job.error) for job in world.jobs()] == [("completed", "")]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_where_gitea_will_never_take_the_pull_request_somebody_is_told(world: World, fake: FakeGitea) -> None:
+    never = fake.fail("POST .*/pulls", 422, times=None, message="the base branch takes no pull requests")
+    issue = world.issue("Crash", "stub: write app.py one")
+    world.label(issue, "kugetsu/code")
+    assert "the base branch takes no pull requests" in world.wait_for_result(issue)
+    assert "kugetsu/failed" in world.labels(issue)
+    never.cancel()
+    world.comment(issue, "/kugetsu retry\nstub: append app.py two")
+    world.wait_for_result(issue, 2)
+    assert world.next_pull(issue).title == "Crash"

@@ -1,5 +1,6 @@
 """Backups that something comes in the way of, and archives that somebody has forged."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from jobs import backup
-from jobs.backup import back_up
+from jobs.backup import BackupRefused, back_up
 from jobs.git import Run, git
 from jobs.restoring import RestoreRefused, restore
 from tests.storage.conftest import MIB, SmallDisk
@@ -145,6 +146,26 @@ def test_one_that_is_ended_half_way_leaves_nothing_or_the_next_clears_up(
         assert list(to.iterdir()) == []
     back_up(home, to / "kugetsu.tar", version="1")
     assert [path.name for path in to.iterdir()] == ["kugetsu.tar"]
+
+
+def test_a_file_system_without_hard_links_takes_it_too(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # as vfat says it
+
+    monkeypatch.setattr(os, "link", unknown)
+    to = tmp_path / "stick"
+    to.mkdir()
+    made = back_up(home, to / "kugetsu.tar", version="1")
+    assert [path.name for path in to.iterdir()] == ["kugetsu.tar"]
+    restore(made.path, tmp_path / "new")
+    assert (tmp_path / "new/kugetsu.db").exists()
+    name = backup._name
+    monkeypatch.setattr(backup, "_name", lambda draft, target: target.touch() or name(draft, target))
+    with pytest.raises(BackupRefused, match="come into being meanwhile"):
+        back_up(home, to / "other.tar", version="1")
+    assert (to / "other.tar").stat().st_size == 0, "another's stays as it is"
 
 
 def test_another_that_is_at_work_is_left_alone(home: Path, tmp_path: Path) -> None:

@@ -207,6 +207,14 @@ FAILED = {
     ],
     "Gitea is restored from an older backup": ["test_a_gitea_that_was_restored_from_a_backup_loses_no_words_of_others"],
     "the machine, or one worker of several, stands still for minutes": ["test_what_it_does_late_changes_nothing"],
+    "Gitea will never take the pull request, or its repository takes none": [
+        "test_where_gitea_will_never_take_the_pull_request_somebody_is_told",
+        "test_where_pull_requests_are_switched_off_somebody_is_told",
+    ],
+    "somebody deletes Kugetsu's pull request": [
+        "test_what_is_asked_when_our_pull_request_was_deleted_gets_another",
+        "test_where_our_pull_request_was_deleted_the_issue_is_still_heard",
+    ],
     "the token is revoked, or lacks a scope": [
         "test_a_token_that_is_no_good_is_named_and_nothing_fails",
         "test_one_that_is_refused_to_a_bad_token_waits_for_a_better_one",

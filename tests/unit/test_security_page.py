@@ -131,9 +131,18 @@ ROWS = {
     "a flood of forged": ["test_who_only_tries_is_turned_away_unread", "test_without_a_limit_everything_is_read"],
     "many large bodies": ["test_bodies_that_are_being_read_are_bounded", "test_what_holds_no_signature_is_not_read"],
     "a comment that is slow": ["test_a_hostile_comment_keeps_nobody_waiting", "test_on_the_event_loop_it_would"],
+    "who may comment blocks the bot": [
+        "test_who_blocks_the_bot_keeps_nobody_else_waiting",
+        "test_many_long_comments_hide_nothing_else",
+    ],
     "a forged or replayed": [
         "test_every_byte_of_the_text_counts",
         "test_the_same_comment_again_is_a_duplicate",
+    ],
+    "who administers one repository": [
+        "test_it_tells_of_no_other",
+        "test_with_the_number_of_another_it_tells_of_neither",
+        "test_an_organisation_s_webhook_tells_of_its_own_repositories",
     ],
     "of several servers, the secret of one": [
         "test_the_secret_of_one_server_opens_nothing_at_the_address_of_the_other",

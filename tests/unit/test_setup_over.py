@@ -45,7 +45,7 @@ def put_server(site: Website, *, ok: bool = True) -> None:
     with site.database.connection_context():
         Server.insert(name="gitea", url="https://g", ok=ok, problem="" if ok else "it is down").execute(site.database)
         hooks.start(site.database, ["gitea"])
-        hooks.listed(site.database, "gitea", {REPO: {"allowed": True, "rights": "admin"}}, now=NOW)
+        hooks.listed(site.database, "gitea", {REPO: {"remote_id": 1, "allowed": True, "rights": "admin"}}, now=NOW)
 
 
 def see_to(site: Website) -> None:
