@@ -20,7 +20,7 @@ def test_who_blocks_the_bot_keeps_nobody_else_waiting(world: World, fake: FakeGi
     assert world.comment(issue, f"/kugetsu {said}", by=READER).id == number
     world.wait_until(lambda: world.said(issue, "refused"), "a refusal", 5)
     world.comment(issue, "/kugetsu do it")
-    world.wait_for_result(issue, timeout=10)
+    world.wait_for_result(issue)
 
 
 @pytest.mark.parametrize("how", ["label", "comment"])
@@ -45,7 +45,7 @@ def test_a_pull_request_that_cannot_be_shown_hides_nothing_else(make_world: Make
     assert world.pull({"app.py": "one\n"}) == 1
     issue = world.issue("Crash", "stub: write a.txt x")
     world.comment(issue, "/kugetsu do it")
-    world.wait_for_result(issue, timeout=10)
+    world.wait_for_result(issue)
 
 
 def test_many_long_comments_hide_nothing_else(
@@ -58,7 +58,7 @@ def test_many_long_comments_hide_nothing_else(
         world.comment(noise, "x" * 3000, by=READER)
     issue = world.issue("Crash")
     world.comment(issue, "/kugetsu do it\nstub: write a.txt x")
-    world.wait_for_result(issue, timeout=10)
+    world.wait_for_result(issue)
 
 
 def test_a_repository_that_is_used_again_is_looked_at_where_no_list_shows_it(
@@ -81,4 +81,4 @@ def test_a_repository_that_is_used_again_is_looked_at_where_no_list_shows_it(
     other = world.issue("Two", "stub: write b.txt x")
     with fake.webhooks_lost():
         world.label(other, "kugetsu/code")
-    world.wait_for_result(other, timeout=10)
+    world.wait_for_result(other)
