@@ -191,10 +191,8 @@ class Reporter:
             return
         mark = sentences.marker(job.id, sentences.RESULT)
         for number, askers in speakers.places(self._wiring.db, job, thread).items():
-            text, where = (
-                sentences.result(msgspec.structs.replace(facts, askers=askers)),
-                self._place(forge, thread, number),
-            )
+            text = sentences.result(msgspec.structs.replace(facts, askers=askers))
+            where = self._place(forge, thread, number)
             job.result_comment = say(self._wiring, forge, (thread.repo.name, where), mark, text)
             if job.outcome == Outcome.COMPLETED:
                 attach_findings(self._wiring, forge, thread, job, job.result_comment)

@@ -174,9 +174,8 @@ def listed(db: Database, server: str, repos: Mapping[str, Mapping[str, Any]], *,
     """
     mine = (Hook.server == server) & (Hook.place.contains("/"))
     with db.atomic():
-        _rename(
-            db, list(Hook.select().where(mine).execute(db)), {row["remote_id"]: name for name, row in repos.items()}
-        )
+        names = {columns["remote_id"]: place for place, columns in repos.items()}
+        _rename(db, list(Hook.select().where(mine).execute(db)), names)
         known = {row.place: row for row in Hook.select().where(mine).execute(db)}
         for place in known.keys() - repos.keys():
             Hook.delete().where(Hook.id == known[place].id).execute(db)

@@ -7,6 +7,16 @@ from tests.flows.conftest import MakeWorld
 from tests.world import World
 
 
+def issue_at_work(world: World) -> int:
+    """An issue whose agent waits for `go`, when all of that was told."""
+    issue = world.issue("Crash", "stub: wait go\nstub: write app.py one")
+    world.label(issue, "kugetsu/code")
+    world.wait_for_agents(1)
+    world.wait_for(lambda: world.session_known(issue), "the session to be known")
+    world.wait_for_label(issue, "kugetsu/running")
+    return issue
+
+
 @pytest.mark.usefixtures("hurried")
 def test_a_comment_whose_answer_was_lost_says_in_the_end_how_the_job_ended(world: World, fake: FakeGitea) -> None:
     comments = "POST .*/issues/[0-9]+/comments"
@@ -48,11 +58,7 @@ def test_where_pull_requests_are_switched_off_somebody_is_told(
 
 def test_a_push_that_comes_right_after_a_renaming_is_no_failure(make_world: MakeWorld) -> None:
     world = make_world(RECONCILE_INTERVAL="1h")
-    issue = world.issue("Crash", "stub: wait go\nstub: write app.py one")
-    world.label(issue, "kugetsu/code")
-    world.wait_for_agents(1)
-    world.wait_for(lambda: world.session_known(issue), "the session to be known")
-    world.wait_for_label(issue, "kugetsu/running")
+    issue = issue_at_work(world)
     world.rename("gadgets")
     world.let_go(issue, "go")
     world.wait_for_result(issue)
@@ -80,11 +86,7 @@ def test_what_an_agent_makes_while_its_repository_is_archived_is_pushed_afterwar
     make_world: MakeWorld, fake: FakeGitea
 ) -> None:
     world = make_world(RECONCILE_INTERVAL="1s")
-    issue = world.issue("Crash", "stub: wait go\nstub: write app.py one")
-    world.label(issue, "kugetsu/code")
-    world.wait_for_agents(1)
-    world.wait_for(lambda: world.session_known(issue), "the session to be known")
-    world.wait_for_label(issue, "kugetsu/running")
+    issue = issue_at_work(world)
     fake.archive(world.repo)
     world.let_go(issue, "go")
     world.wait_for(lambda: [job.state for job in world.jobs()] == ["reporting"], "the end of the job")

@@ -24,13 +24,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-@pytest.fixture
-def service(stage: Stage) -> Iterator[Service]:
-    with stage.service() as made:
-        made.begin()
-        yield made
-
-
 def number_of(gitea: FakeGitea, repo: str) -> int:
     return gitea.forge.state.repo(repo).id
 
