@@ -16,7 +16,7 @@ from tests.unit.test_jobs_pages import ask
 from tests.unit.test_streams import STREAM, Events, say
 from tests.unit.test_webhook_app import spoken
 from tests.unit.website import Website, running, settings_for
-from webhook import peers
+from webhook import body, peers
 from webhook.attempts import MOST
 from webhook.body import LIMIT
 from webhook.doorkeeper import REFUSALS
@@ -60,6 +60,16 @@ def test_webhooks_come_through_up_to_our_own_limit(example: Example, site: Websi
         assert gitea.post("/webhook", content=large, headers=signed).status_code in (200, 400)
         assert gitea.post("/webhook", content=b"x" * (LIMIT + 1), headers=headers).status_code == 413
     assert [delivery.body for delivery in site.stored()][:1] == [text.decode()]
+
+
+def test_what_is_too_large_is_called_so_however_late_the_service_sees_it(
+    example: Example, site: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy's own limit would be reached first, and Caddy's answer to that is 502."""
+    monkeypatch.setattr(body, "_announced", lambda _: 0)
+    with example(site) as proxy, proxy.visitor() as gitea:
+        headers = signed_headers(b"{}", COMMENT.event_type, secret())
+        assert gitea.post("/webhook", content=b"x" * (LIMIT + 1), headers=headers).status_code == 413
 
 
 def test_a_log_arrives_as_it_is_written(example: Example, site: Website) -> None:

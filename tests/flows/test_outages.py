@@ -266,7 +266,7 @@ def test_pushes_that_hang_leave_room_for_other_issues(make_world: MakeWorld, fak
     world.wait_for(lambda: {job.state for job in world.jobs()} == {"reporting"}, "all agents to end")
     other = world.issue("Another one", "stub: say All well.")
     world.comment(other, "/kugetsu research it\nstub: say All well.")
-    world.wait_until(lambda: world.said(other, "result"), "the other issue to be told", 20.0)
+    world.wait_until(lambda: world.said(other, "result"), "the other issue to be told")
     held.cancel()
     for issue in stuck:
         world.wait_for_result(issue)

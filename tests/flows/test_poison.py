@@ -18,7 +18,7 @@ def test_who_blocks_the_bot_keeps_nobody_else_waiting(world: World, fake: FakeGi
     number = other.id + 1
     fake.fail(f"POST /api/v1/repos/{world.repo}/issues/comments/{number}/reactions", 403, times=None)
     assert world.comment(issue, f"/kugetsu {said}", by=READER).id == number
-    world.wait_until(lambda: world.said(issue, "refused"), "a refusal", 5)
+    world.wait_until(lambda: world.said(issue, "refused"), "a refusal")
     world.comment(issue, "/kugetsu do it")
     world.wait_for_result(issue)
 
@@ -33,9 +33,9 @@ def test_what_is_asked_when_our_pull_request_was_deleted_gets_another(world: Wor
     fake.delete_issue(world.repo, pull.number, WRITER)
     if how == "label":
         world.label(issue, "kugetsu/code")
-        world.wait_for_result(issue, 2, timeout=8)
+        world.wait_for_result(issue, 2)
     world.comment(issue, "/kugetsu more\nstub: write b.txt x")
-    world.wait_for_result(issue, 3 if how == "label" else 2, timeout=8)
+    world.wait_for_result(issue, 3 if how == "label" else 2)
     assert world.next_pull(issue).id != pull.id  # of one of Gitea's own the number would be new, too
 
 
