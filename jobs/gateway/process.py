@@ -101,6 +101,8 @@ def _taken_over(home: Path) -> socket.socket:
         _, files, _, _ = socket.recv_fds(asking, 16, 1)
         if not files:
             raise OSError("nothing was handed over")
+        with suppress(OSError):
+            asking.recv(1)  # nothing comes but its end, once the one before takes no more calls
         return socket.socket(fileno=files[0])
 
 
@@ -152,7 +154,19 @@ def _config(gate: Gate) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Ends on a signal and returns, rather than sending itself the signal again."""
+    """Ends on a signal and returns, rather than sending itself the signal again. `deaf` is set once it takes no more
+    connections: a call that came later would be made with a key that somebody has replaced.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.deaf = threading.Event()
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        for server in self.servers:
+            server.close()
+        self.deaf.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -161,15 +175,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _hand_over(control: socket.socket, listening: socket.socket, server: uvicorn.Server) -> None:
+def _hand_over(control: socket.socket, listening: socket.socket, server: _Server) -> None:
     """Give the listening socket to the next gateway, finish what has begun, and end."""
     with suppress(OSError):
         asking, _ = control.accept()
         with asking:
             socket.send_fds(asking, [b"take"], [listening.fileno()])
+            server.config.timeout_graceful_shutdown = DRAIN_SECONDS
+            server.should_exit = True
+            server.deaf.wait(END_SECONDS)
         log.info("handed over")
-        server.config.timeout_graceful_shutdown = DRAIN_SECONDS
-        server.should_exit = True
 
 
 def _watch(home: Path, server: uvicorn.Server) -> None:

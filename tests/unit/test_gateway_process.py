@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def wait_until(what: str, seen: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def listened_on(pid: int) -> set[int]:
+    """The TCP ports on which this process listens."""
+    own = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            own.add(str(link.readlink()))
+    rows = [row.split() for row in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own}
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     db = new_store(tmp_path, durable=False)
@@ -101,6 +112,7 @@ def test_the_keys_are_nowhere_to_be_read(house: House) -> None:
 def test_another_key_takes_over_the_port_and_what_was_begun_is_finished(house: House) -> None:
     port = house.door().ensure(house.db)
     first, hold = house.pid, threading.Event()
+    assert port in listened_on(first)
     house.provider.answer(chat("Hel", "lo.", hold=hold), chat("Hello."))
     answers: list[httpx.Response] = []
     begun = threading.Thread(target=lambda: answers.append(house.call(port)))
@@ -108,6 +120,7 @@ def test_another_key_takes_over_the_port_and_what_was_begun_is_finished(house: H
     house.provider.wait_for(1)
     assert house.door("sk-another-key-987654").ensure(house.db) == port
     assert house.pid != first
+    assert port not in listened_on(first), "the old one could take another call, with the old key"
     assert house.call(port).status_code == 200
     assert house.provider.asked[1].headers["authorization"] == "Bearer sk-another-key-987654"
     hold.set()
