@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from peewee import PeeweeException
 
 from jobs import admission, freeing, pulls
-from jobs.gitea import GiteaDown, GiteaError, GiteaRefused
+from jobs.gitea import GiteaDown, GiteaError, GiteaRefused, GiteaRejected
 from jobs.patience import patiently
 from jobs.queue import Lane
 from jobs.reconcile import Reconciler
@@ -105,10 +105,14 @@ class Desk:
             pulls.send_home(self._wiring, forge, thread)
         if looks:
             admission.look(self._wiring, forge, thread)
+        stumbled: list[Exception] = []
         for ask in threads.pending_asks(self._wiring.db, thread.id):
-            admission.decide(self._wiring, forge, thread, ask)
+            with _going_on(stumbled):
+                admission.decide(self._wiring, forge, thread, ask)
         self._reporter.publish(forge, thread)
         freeing.free(self._wiring, self._workspace, forge, thread)
+        if stumbled:
+            raise stumbled[0]
 
     def _after(self, thread: Thread, error: Exception) -> None:
         """What could not be done is tried again later, but where its repository is gone for good."""
@@ -185,6 +189,20 @@ class Desk:
         finally:
             over.set()
             keeper.join()
+
+
+@contextmanager
+def _going_on(stumbled: list[Exception]) -> Iterator[None]:
+    """What goes wrong with one ask alone, because of an error of our own or since Gitea will never take what is to be
+    said to it, keeps no other ask waiting. It is added to `stumbled`.
+    """
+    try:
+        yield
+    except Exception as error:
+        concerns_all = isinstance(error, GiteaError) and not isinstance(error, GiteaRejected)
+        if concerns_all or is_about_the_repository(error) or trouble.of_storage(error) is not None:
+            raise
+        stumbled.append(error)
 
 
 def workers_for(servers: int) -> int:

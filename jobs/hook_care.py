@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.desk import pause_after
-from jobs.gitea import LABELS, GiteaError, GiteaMissing, GiteaRefused
+from jobs.gitea import LABELS, GiteaDown, GiteaError, GiteaMissing, GiteaRefused
 from jobs.hook_making import Maker
 from jobs.queue import Lane
 from jobs.repofile import PATH
@@ -94,14 +94,26 @@ class HookCare:
         found = self._visible(forge)
         maker = Maker(self._wiring, forge)
         whole = maker.wide(SERVER)
-        wide = {} if whole else {owner: maker.wide(owner) for owner in sorted({_owner(name) for name in found})}
-        places = {name: self._columns(forge, repo, _by(whole, wide, name)) for name, repo in found.items()}
+        wide = {} if whole else {owner: self._wide(maker, owner) for owner in sorted({_owner(name) for name in found})}
+        places = {name: self._columns(forge, repo) | _by(whole, wide, name) for name, repo in found.items()}
         now = self._wiring.clock()
         hooks.listed(self._wiring.db, forge.name, places, now=now)
         if row.looked_at == 0.0 or row.due_at == 0.0:
             hooks.all_due(self._wiring.db, forge.name, now=now)
         hooks.seen(self._wiring.db, row, due_at=now + LIST_SECONDS, looked_at=now)
         self._wiring.bells.ring(Lane.DESK)
+
+    def _wide(self, maker: Maker, owner: str) -> bool | None:
+        """Whether one webhook of this organisation tells of its repositories; None where Gitea cannot say so now, which
+        keeps no other waiting. Raises GiteaError where it says nothing at all.
+        """
+        try:
+            return maker.wide(owner)
+        except GiteaError as error:
+            if isinstance(error, GiteaDown) and error.status is None:
+                raise
+            log.warning("%s: whether it has a webhook of ours is not known now: %s", owner, error)
+            return None
 
     def _visible(self, forge: Forge) -> dict[str, Repository]:
         """By name: what the bot owns or works in, and what the settings name by its name."""
@@ -116,10 +128,10 @@ class HookCare:
                 found[repo.full_name] = repo
         return found
 
-    def _columns(self, forge: Forge, repo: Repository, by: str | None) -> dict[str, Any]:
+    def _columns(self, forge: Forge, repo: Repository) -> dict[str, Any]:
         allowed = self._settings.allows(forge.name, repo.full_name)
         rights = _rights(repo)
-        return {"remote_id": repo.id, "allowed": allowed, "rights": rights, "archived": repo.archived, "by": by}
+        return {"remote_id": repo.id, "allowed": allowed, "rights": rights, "archived": repo.archived}
 
     # A repository
 
@@ -153,11 +165,12 @@ def _owner(repo: str) -> str:
     return repo.partition("/")[0]
 
 
-def _by(whole: bool, wide: Mapping[str, bool], repo: str) -> str | None:
-    """The wider place whose webhook tells of this repository, or None."""
+def _by(whole: bool, wide: Mapping[str, bool | None], repo: str) -> dict[str, str | None]:
+    """The wider place whose webhook tells of this repository, or None; nothing where that is not known now."""
     if whole:
-        return SERVER
-    return _owner(repo) if wide[_owner(repo)] else None
+        return {"by": SERVER}
+    is_wide = wide[_owner(repo)]
+    return {} if is_wide is None else {"by": _owner(repo) if is_wide else None}
 
 
 def _rights(repo: Repository) -> str:

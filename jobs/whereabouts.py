@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from jobs.gitea import GiteaError, GiteaMissing, GiteaRejected
+from jobs.gitea import GiteaMissing, GiteaRejected
 from jobs.servers import Forge
 from jobs.wiring import Wiring
 from models import closing, hooks, repos
@@ -43,7 +43,7 @@ class Where:
     archived: bool = False
 
 
-def is_about_the_repository(error: GiteaError) -> bool:
+def is_about_the_repository(error: Exception) -> bool:
     """Whether the error may come from the repository itself not being there, or being archived."""
     return isinstance(error, GiteaMissing) or (isinstance(error, GiteaRejected) and error.status == LOCKED)
 

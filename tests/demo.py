@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import httpx
 from jobs import opencode
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.llm import FakeLLM, Turn, bash, opencode_config, turn, use
+from tests.ports import free_port
 
 BOT, PERSON, REPO, SECRET = "kugetsu", "ada", "acme/widgets", "the-demo-secret"
 FILES = {
@@ -71,7 +71,7 @@ def on_stage(root: Path) -> Iterator[Stage]:
         home.mkdir()
         (home / "opencode.json").write_text(json.dumps(opencode_config(llm.base_url)), encoding="utf-8")
         (home / "models.json").write_text("{}", encoding="utf-8")
-        port = _free_port()
+        port = free_port()
         settings = {
             "HOME": str(home),
             "PORT": str(port),
@@ -188,11 +188,6 @@ def _stay_up(stage: Stage) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 if __name__ == "__main__":

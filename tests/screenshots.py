@@ -21,6 +21,7 @@ from tests.browser.first_start import PATIENCE, Journey, llm_on_stage, people_of
 from tests.browser.newcomer import Steps, Terminal
 from tests.demo import BOT, PERSON, REPO, Stage, do_the_main_job, on_stage
 from tests.fakes.gitea import FakeGitea
+from tests.ports import free_port
 
 FOLDER = Path(__file__).parent.parent / "deploy/screenshots"
 QUALITY = 60
@@ -75,7 +76,7 @@ def _of_a_newcomer(browser: Browser, folder: Path) -> None:
         gitea = stack.enter_context(FakeGitea(folder / "gitea"))
         llm = stack.enter_context(llm_on_stage())
         (home := folder / "home").mkdir()
-        terminal = Terminal(home, newcomer.SERVE, folder, PORT=str(newcomer.free_port()))
+        terminal = Terminal(home, newcomer.SERVE, folder, PORT=str(free_port()))
         stack.callback(terminal.end)
         journey = Journey(browser, terminal, Steps(), look)
         stack.callback(journey.close)

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.browser import newcomer
 from tests.fakes.gitea import FakeGitea
+from tests.ports import free_port
 from tests.world import World
 from webhook.oauth import CALLBACK
 
@@ -37,7 +38,7 @@ def chromium(world: World) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Ada may write to acme/widgets, bob may read it; people sign in with Gitea or by the token."""
-    root, port = tmp_path_factory.mktemp("browser"), newcomer.free_port()
+    root, port = tmp_path_factory.mktemp("browser"), free_port()
     address = f"http://127.0.0.1:{port}"
     with FakeGitea(root / "gitea") as gitea:
         gitea.user(ROOT, is_admin=True)

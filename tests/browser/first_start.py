@@ -21,6 +21,7 @@ from tests.browser.newcomer import Steps, Terminal
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.llm import FakeLLM, turn, use
 from tests.forge_protocol import AnyGitea
+from tests.ports import free_port
 from tests.world import BOT, FILES, WRITER
 
 PROJECT = Path(__file__).parents[2]
@@ -143,7 +144,7 @@ def main() -> int:
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(clone)], check=True)
         steps.done("git clone")
-        terminal = Terminal(home, ["make", "run"], clone, machine=True, PORT=str(newcomer.free_port()))
+        terminal = Terminal(home, ["make", "run"], clone, machine=True, PORT=str(free_port()))
         stack.callback(terminal.end)
         journey = Journey(browser, terminal, steps, lambda _: None)
         stack.callback(journey.close)

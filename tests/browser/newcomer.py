@@ -8,7 +8,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -83,12 +82,6 @@ def _of_this_machine() -> dict[str, str]:
     ours = ("KUGETSU_", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {"NPM_CONFIG_USERCONFIG": str(Path.home() / ".npmrc"), **environ}
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 from models.settings import load
 from tests.browser import newcomer
 from tests.browser.first_start import KEY, PATIENCE, Journey, llm_on_stage, people_of
-from tests.browser.newcomer import Steps, Terminal, free_port
+from tests.browser.newcomer import Steps, Terminal
 from tests.browser.test_pages_in_a_browser import LOOKS, complaints
 from tests.conftest import fake_or_real, with_real
 from tests.fakes import stub
 from tests.forge_protocol import AnyGitea
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Kugetsu as the processes it is made of, each of which can be killed: web, worker, keepers, agents."""
 
 import os
-import random
 import signal
 import socket
 import sqlite3
@@ -19,6 +18,7 @@ from tests.crash import forkserver
 from tests.crash.forkserver import ForkServer
 from tests.fakes import stub
 from tests.fakes.gitea import FakeGitea
+from tests.ports import free_port
 
 HALVES: Final = ("web", "worker")
 EVERYTHING: Final = ("keeper", "agent", "child")
@@ -37,7 +37,7 @@ class Parts:
         self.home, self.tmp = root / "kugetsu", root / "tmp"
         self._forks = forks
         self._pids: dict[str, int] = {}
-        self._port = _free_port()
+        self._port = free_port()
         self._database: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         for folder in (self.home, self.tmp):
@@ -155,17 +155,6 @@ class Parts:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == 200
         return False
-
-
-def _free_port() -> int:
-    """A port that nobody takes while its owner is dead: the kernel gives none from below 32768 to those who ask for any
-    (proc(5), ip_local_port_range), and each process that runs tests has a thousand of its own.
-    """
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
-    while True:
-        port = random.randrange(20000 + 1000 * number, 21000 + 1000 * number)  # noqa: S311 - no secret
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _is_keeper(pid: int) -> bool:

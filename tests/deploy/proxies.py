@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
 from tests.unit.website import Website, address
 
 PROXIES = Path(__file__).parents[2] / "deploy/proxy"
@@ -68,7 +69,7 @@ class Proxy:
 def nginx(site: Website, text: str | None = None) -> Iterator[Proxy]:
     """The example, or `text`, in a real nginx."""
     with _folder() as folder:
-        port, plain = _free_port(), _free_port()
+        port, plain = free_port(), free_port()
         _, ours = address(site.url)
         changed = {
             "listen 80;": f"listen 127.0.0.1:{plain};",
@@ -99,7 +100,7 @@ def nginx(site: Website, text: str | None = None) -> Iterator[Proxy]:
 def caddy(site: Website) -> Iterator[Proxy]:
     """The example in a real Caddy."""
     with _folder() as folder:
-        port = _free_port()
+        port = free_port()
         _, ours = address(site.url)
         text = (PROXIES / "Caddyfile").read_text()
         tls = f"\ttls {folder}/site.pem {folder}/site.key\n\tbind 127.0.0.1\n"
@@ -170,10 +171,3 @@ def _listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -11,8 +11,8 @@ import pytest
 from models.settings import load
 from tests.conftest import GITEA_BIN
 from tests.deploy.test_units import answers, checks, started, wait_for
+from tests.ports import free_port
 from tests.real.server import GiteaServer
-from tests.unit.hook_stage import free_port
 
 INIT = Path(__file__).parents[2] / "deploy/compose/gitea-init.sh"
 BOSS, BOT = "boss", "kugetsu"

@@ -2,8 +2,12 @@
 
 import pytest
 
-from jobs import gitea_http, reconcile
+from jobs import admission, gitea_http, reconcile, rights
+from jobs.repofile import RepoFile
+from jobs.servers import Forge
+from jobs.wiring import Wiring
 from models.side_tables import Watch
+from models.tables import Ask, Thread
 from tests.fakes.gitea import FakeGitea
 from tests.flows.conftest import MakeWorld
 from tests.flows.deaf import INTERVAL, deaf_world
@@ -21,6 +25,34 @@ def test_who_blocks_the_bot_keeps_nobody_else_waiting(world: World, fake: FakeGi
     world.wait_until(lambda: world.said(issue, "refused"), "a refusal")
     world.comment(issue, "/kugetsu do it")
     world.wait_for_result(issue)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_ask_on_which_kugetsu_itself_stumbles_keeps_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied, stumbles = rights.denied, [True]
+
+    def stumble(wiring: Wiring, forge: Forge, thread: Thread, ask: Ask, file: RepoFile) -> str | None:
+        if stumbles[0] and ask.author == READER:
+            raise ZeroDivisionError
+        return denied(wiring, forge, thread, ask, file)
+
+    monkeypatch.setattr(admission, "denied", stumble)
+    issue = world.issue("Crash", "stub: write a.txt x")
+    world.comment(issue, "/kugetsu status", by=READER)
+    world.wait_until(lambda: "Kugetsu's own" in desk_problem(world), "the desk to stumble")
+    world.comment(issue, "/kugetsu do it")
+    world.wait_until(lambda: world.said(issue, "result"), "the result for the other one")
+    assert not world.said(issue, "refused")
+    stumbles[0] = False
+    world.wait_until(lambda: world.said(issue, "refused"), "a refusal, as soon as it can be decided")
+
+
+def desk_problem(world: World) -> str:
+    """What the status page says of the only conversation there is."""
+    with world.database() as database:
+        return str(Thread.select(Thread.desk_problem).scalar(database))
 
 
 @pytest.mark.parametrize("how", ["label", "comment"])

@@ -15,7 +15,7 @@ from models.settings import load
 from tests.fakes import stub
 from tests.fakes.gitea import FakeGitea, Hook
 from tests.halves import Halves
-from tests.unit.hook_stage import free_port
+from tests.ports import free_port
 from tests.world import FILES, READER, REPO, WRITER, World
 
 

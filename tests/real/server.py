@@ -4,7 +4,6 @@ import getpass
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Self
 
 import httpx
 
+from tests.ports import free_port
 from tests.real.seat import Seat
 
 ADMIN = "site-admin"
@@ -105,7 +105,7 @@ class GiteaServer:
         self.root = root
         self.database = root / "gitea.db"
         self.repositories = root / "repositories"
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self._internal_token = secrets.token_hex(32)
         self._seats: dict[str, Seat] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -241,11 +241,3 @@ class GiteaServer:
         for seat in self._seats.values():
             seat.close()
         self.down()
-
-
-def _free_port() -> int:
-    """Gitea cannot be told to choose one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

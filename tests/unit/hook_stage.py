@@ -1,6 +1,5 @@
 """Webhooks on a stage: a fake Gitea, the HTTP side that it calls, and the desk's care, which looks when told to."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from models.side_tables import Hook as Row
 from models.tables import Delivery
 from tests.fakes.gitea import FakeGitea, Hook
 from tests.fakes.gitea.places import BOT_SCOPES
+from tests.ports import free_port
 from tests.unit.website import Website, running, settings_for
 
 BOT, REPO = "kugetsu", "acme/widgets"
@@ -136,11 +136,6 @@ class Service:
 
 
 MakeStage = Callable[..., Stage]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @contextmanager

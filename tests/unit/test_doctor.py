@@ -12,8 +12,9 @@ from jobs import git
 from models import disk, opening
 from models.checkup import Level
 from models.tables import Worker
+from tests.ports import free_port
 from tests.unit.clinic import Clinic, cause_of, level_of, said_by
-from tests.unit.hook_stage import BOT, REPO, free_port
+from tests.unit.hook_stage import BOT, REPO
 from webhook import checkup, cli
 
 

@@ -19,8 +19,9 @@ from cryptography.x509.oid import NameOID
 from models.checkup import Level
 from models.side_tables import Hook
 from tests.fakes.gitea.places import BOT_SCOPES
+from tests.ports import free_port
 from tests.unit.clinic import Clinic, cause_of, level_of
-from tests.unit.hook_stage import BOT, REPO, free_port, staged
+from tests.unit.hook_stage import BOT, REPO, staged
 from webhook import checkup
 
 

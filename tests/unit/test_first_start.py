@@ -15,8 +15,8 @@ from models.settings import load
 from tests.fakes.answers import answering
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.gitea.places import BOT_SCOPES
+from tests.ports import free_port
 from tests.unit.first_start import BOT, PAGE, FirstStart, first_start, gitea_with_bot, look, send, shown
-from tests.unit.hook_stage import free_port
 from tests.unit.runs import wait_until
 from tests.unit.test_pages import BROWSER
 from tests.unit.website import running, settings_for

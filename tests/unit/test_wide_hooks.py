@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.hook_care import LOOK_SECONDS
+from jobs.hook_care import LIST_SECONDS, LOOK_SECONDS
 from models.hook_keys import organization_scope, secret_for
 from tests.fakes.gitea.places import BOT_SCOPES
 from tests.unit.hook_stage import BOT, REPO, SECRET, Service, Stage, staged
@@ -47,6 +47,26 @@ def test_one_webhook_of_the_organisation_does_for_all_its_repositories(tmp_path:
             service.begin()
             assert stage.gitea.forge.state.org_hooks["acme"] == [], "it would tell of what may not be told of"
             assert [len(stage.hooks(name)) for name in (REPO, "acme/gadgets", "bert/own")] == [1, 1, 1]
+
+
+def test_an_organisation_whose_webhooks_cannot_be_seen_for_a_while_keeps_no_other_waiting(tmp_path: Path) -> None:
+    with staged(tmp_path, scopes=ORG_SCOPES) as stage:
+        stage.gitea.org("acme", owners=[BOT])
+        stage.gitea.repo("bert/own", files={"a": "b"}, collaborators={BOT: "admin"})
+        broken = stage.gitea.fail("GET /api/v1/orgs/acme/hooks", 500, times=None)
+        with stage.service() as service:
+            service.begin()
+            assert len(stage.hooks("bert/own")) == 1
+            assert (len(stage.hooks()), service.state()) == (1, "fine"), "one of its own, as long as that is not known"
+            broken.cancel()
+            service.look(LIST_SECONDS + 1)
+            assert len(stage.gitea.forge.state.org_hooks["acme"]) == 1
+            assert (stage.hooks(), service.state()) == ([], "fine")
+            broken = stage.gitea.fail("GET /api/v1/orgs/acme/hooks", 500, times=None)
+            service.look(LIST_SECONDS + 1)
+            service.look(LATER)
+            assert (stage.hooks(), service.state()) == ([], "fine"), "what was known of it holds meanwhile"
+            broken.cancel()
 
 
 def test_one_webhook_of_the_server_does_for_everything(tmp_path: Path) -> None:
