@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from jobs.mirror import Mirror
+from models.refusal import Refused
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -42,7 +43,7 @@ _TOP_LEFT_OUT: Final = frozenset({"workers", "+restoring", "gateway.json"})
 _HALF: Final = ("+making-", "+gone", "+freeing", "+lock")
 
 
-class BackupRefused(Exception):
+class BackupRefused(Refused):
     """The backup is not made; the message says why, and what would be right."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from jobs.place import Place
 from jobs.sandbox import SYSTEM_PATH
 from jobs.shown import SYSTEM_FOLDERS
+from models.refusal import Refused
 
 BUNDLED = Path(__file__).resolve().parent.parent / "deploy/opencode/node_modules/.bin/opencode"
 """Where `make opencode` puts it."""
@@ -72,7 +73,7 @@ shift
 """
 
 
-class AgentMissing(Exception):
+class AgentMissing(Refused):
     """The agent command cannot be found; the message says which and what would help."""
 
 

@@ -17,6 +17,7 @@ from jobs.backup import DATABASE, FORMAT, MANIFEST
 from models import ledger, numbering, opening
 from models.ledger import Claimed
 from models.moves import State
+from models.refusal import Refused
 from models.tables import Job, Thread, Worker
 
 STAGING: Final = opening.RESTORING
@@ -25,7 +26,7 @@ _MODE: Final = 0o755
 """The most that anything restored may allow: nothing runs as its owner, and only that one writes to it."""
 
 
-class RestoreRefused(Exception):
+class RestoreRefused(Refused):
     """Nothing is restored; the message says why, and what would be right."""
 
 

@@ -23,6 +23,7 @@ from jobs import confine, short, shown, syscalls
 from jobs.place import Place
 from jobs.shown import AGENT_UID
 from jobs.syscalls import FilterUnavailable
+from models.refusal import Refused
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -48,7 +49,7 @@ _SHORT_LIMITS: Final = ("prlimit", f"--fsize={1 << 30}", f"--data={4 << 30}", "-
 _ALL_WELL: Final = "Agents run in bubblewrap."
 
 
-class SandboxUnavailable(Exception):
+class SandboxUnavailable(Refused):
     """The settings ask for bubblewrap and it does not work here; the message says why."""
 
 

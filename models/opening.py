@@ -17,6 +17,7 @@ from peewee import Database, OperationalError, PeeweeException, SqliteDatabase
 from playhouse import migrations
 
 from models import trouble
+from models.refusal import Refused
 from models.tables import Intake
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def _only_one(lock_path: Path) -> Iterator[None]:
         yield
 
 
-class DatabaseRefused(Exception):
+class DatabaseRefused(Refused):
     """This database is not worked with before somebody has done something; the message says what would be right."""
 
 

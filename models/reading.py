@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from models.refusal import Refused
+
 PREFIX: Final = "KUGETSU_"
 CONFIG_VARIABLE: Final = "KUGETSU_CONFIG"
 CONFIG_FILE: Final = "kugetsu.toml"
@@ -22,7 +24,7 @@ TABLE_KEYS: Final = {"servers": SERVER_KEYS, "notices": NOTICE_KEYS}
 """The tables of the file, [servers.NAME] and so on, and what may stand in each."""
 
 
-class SettingsError(ValueError):
+class SettingsError(Refused, ValueError):
     """A setting is wrong: one line that says which, where it was read, and what would be right."""
 
     def __init__(self, message: str) -> None:

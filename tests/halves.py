@@ -16,7 +16,8 @@ from jobs.worker import WorkerProcess
 from models import opening
 from models.settings import Settings
 from webhook.app import create_app
-from webhook.server import address_of, listen, server_of
+from webhook.listening import address_of, listen
+from webhook.server import server_of
 from webhook.wiring import Wiring
 
 PATIENCE = 30.0

@@ -9,13 +9,10 @@ from pathlib import Path
 from jobs import backup, restoring
 from jobs.backup import BackupRefused
 from jobs.mirror import MirrorBusy
-from jobs.restoring import RestoreRefused
 from models.disk import spoken
 from models.reading import CONFIG_VARIABLE
 from models.settings import Settings
 from webhook.signals import exit_at_end
-
-REFUSALS = (BackupRefused, RestoreRefused, MirrorBusy)
 
 
 def back_up(settings: Settings, environ: Mapping[str, str], file: Path) -> int:
@@ -23,7 +20,10 @@ def back_up(settings: Settings, environ: Mapping[str, str], file: Path) -> int:
     named = environ.get(CONFIG_VARIABLE, "").strip()
     config = Path(named).expanduser() if named else None
     exit_at_end("kugetsu: ended before it was complete, so nothing is written")
-    made = backup.back_up(settings.home, file, config=config, version=version("kugetsu"))
+    try:
+        made = backup.back_up(settings.home, file, config=config, version=version("kugetsu"))
+    except MirrorBusy as busy:
+        raise BackupRefused(str(busy)) from None
     print(f"{made.path}: {made.files} files, {spoken(made.size)}. It holds secrets. Settings that come from the")
     print("environment are not in it.")
     return 0

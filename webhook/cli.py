@@ -1,47 +1,27 @@
-"""The command line, `kugetsu serve` and the others. Here, and only here, the environment is read."""
+"""The command line, `kugetsu serve` and the others. Here, and only here, the environment is read.
+
+Each command imports what it needs when it runs: `serve` lives as long as the service, and does none of the work itself.
+"""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
-import socket
 import sys
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from jobs import processes
-from jobs.opencode import AgentMissing
-from jobs.queue import Bells, Lane
-from jobs.sandbox import SandboxUnavailable
-from jobs.worker import WorkerProcess
-from models import opening, trouble
-from models.opening import DatabaseRefused
-from models.settings import Settings, SettingsError, load
-from webhook import archives, doctor
-from webhook.app import create_app
+from models import trouble
+from models.refusal import Refused
+from models.settings import DEFAULT_SERVER, Settings, SettingsError, load
+from webhook import doctor
 from webhook.logs import set_up_logging
-from webhook.oauth import SignInServer
-from webhook.preparing import Preparing, prepared
-from webhook.server import CannotListen, serve
-from webhook.setup.pages import SetUp
-from webhook.signals import at_end
-from webhook.supervisor import AGAIN, Supervisor
-from webhook.wiring import Wiring
+from webhook.supervisor import Supervisor
 
-log = logging.getLogger("kugetsu")
-
-WELL, NOT_NOW, WRONG = 0, 1, 2
-REFUSALS = (SettingsError, SandboxUnavailable, AgentMissing, CannotListen, DatabaseRefused, *archives.REFUSALS, OSError)
-"""Raised where somebody has to change something before it can work."""
-WORKER_NICENESS = 5
-"""The work gives way to the receiving: a webhook has five seconds to be answered, once. Agents give way to both."""
+NOT_NOW, WRONG = 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (words := trouble.of_storage(error)) is not None:
             print(f"kugetsu: {words} ({error})", file=sys.stderr)
             return NOT_NOW
-        if not isinstance(error, REFUSALS):
+        if not isinstance(error, (Refused, OSError)):
             raise
         print(f"kugetsu: {_in_a_line(error)}", file=sys.stderr)
         return WRONG
@@ -94,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--set-up", action="store_true", help=argparse.SUPPRESS)
         command.set_defaults(act=act)
     for name, does, says in (
-        ("backup", archives.back_up, "write all of a service, running or not, into one new file"),
-        ("restore", archives.restore, "unpack a backup into an empty KUGETSU_HOME"),
+        ("backup", _back_up, "write all of a service, running or not, into one new file"),
+        ("restore", _restore, "unpack a backup into an empty KUGETSU_HOME"),
     ):
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument("file", type=Path, metavar="FILE", help=".tar, or .tar.gz to have it packed")
@@ -110,7 +90,8 @@ def refuse_what_is_not_there(settings: Settings) -> None:
         raise SettingsError(
             "KUGETSU_DATABASE_URL is set, but this version keeps its tables in SQLite only; right would be to unset it"
         )
-    if settings.oauth_client_id is not None and SignInServer.of(settings) is None:
+    server = settings.servers.get(DEFAULT_SERVER)
+    if settings.oauth_client_id is not None and not (server and server.url):
         raise SettingsError("KUGETSU_OAUTH_CLIENT_ID is set, but not KUGETSU_GITEA_URL, where people would sign in")
     if settings.oauth_client_secret is not None and settings.oauth_client_id is None:
         raise SettingsError("KUGETSU_OAUTH_CLIENT_SECRET is set; right would be KUGETSU_OAUTH_CLIENT_ID beside it")
@@ -127,51 +108,28 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 
 
 def _web(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
-    database = opening.open_database(settings.home / "kugetsu.db")
-    preparing = Preparing(database, settings)
-    bells = Bells(settings.home / "queue.db")
-    desk, agents = (partial(bells.ring, lane) for lane in (Lane.DESK, Lane.AGENTS))
-    wiring = Wiring(settings=settings, database=database, ring=desk, ring_agents=agents, environ=environ)
-    setting_up = SetUp(wiring, end=_end) if arguments.set_up else None
-    app = create_app(replace(wiring, set_up=setting_up))
-    listening = socket.socket(fileno=arguments.listening) if arguments.listening is not None else None
-    with preparing, setting_up or nullcontext():
-        serve(app, settings, announce=_announce(settings, setting_up), listening=listening)
-    bells.close()
-    preparing.check()
-    return AGAIN if setting_up is not None and setting_up.finished else WELL
+    from webhook.receiving import receive
 
-
-def _end() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _announce(settings: Settings, setting_up: SetUp | None) -> partial[None]:
-    missing = [] if settings.gitea_url else ["KUGETSU_GITEA_URL and KUGETSU_GITEA_TOKEN"]
-    missing += [] if any(server.webhook_secrets for server in settings.servers.values()) else ["KUGETSU_WEBHOOK_SECRET"]
-    return partial(_say_hello, missing, setting_up)
-
-
-def _say_hello(missing: Sequence[str], setting_up: SetUp | None, address: str) -> None:
-    log.info("listening on %s, webhooks at %s/webhook, pages at %s/admin", address, address, address)
-    for names in missing:
-        log.warning("%s: not set yet", names)
-    if setting_up is not None:
-        setting_up.invite(address)
+    return receive(settings, environ, listening=arguments.listening, set_up=arguments.set_up)
 
 
 def _worker(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
+    from webhook.working import work
+
     del arguments
-    os.nice(WORKER_NICENESS)
-    stop = threading.Event()
-    at_end(stop.set)
-    if not prepared(settings, stop):
-        return WELL
-    worker = WorkerProcess(settings, environ)
-    worker.start()
-    stop.wait()
-    worker.stop()
-    return WELL
+    return work(settings, environ)
+
+
+def _back_up(settings: Settings, environ: Mapping[str, str], file: Path) -> int:
+    from webhook.archives import back_up
+
+    return back_up(settings, environ, file)
+
+
+def _restore(settings: Settings, environ: Mapping[str, str], file: Path) -> int:
+    from webhook.archives import restore
+
+    return restore(settings, environ, file)
 
 
 def _serve(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:

@@ -8,9 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.doctor.examine import Examination
 from models.settings import Settings
-from webhook import checkup
 
 WELL, NOT_WELL = 0, 1
 
@@ -25,6 +23,9 @@ def add_command(commands: Any) -> None:
 
 
 def _examine(settings: Settings, environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
+    from jobs.doctor.examine import Examination
+    from webhook import checkup
+
     found = Examination(settings, environ, arguments.repo or "").run()
     text = json.dumps(checkup.as_json(found), indent=2) if arguments.json else checkup.as_text(found)
     sys.stdout.write(f"{text}\n")

@@ -13,7 +13,7 @@ from typing import Final
 
 from models import settings as configured
 from models.settings import Settings
-from webhook.server import listen
+from webhook.listening import listen
 from webhook.signals import at_end
 
 log = logging.getLogger("kugetsu")

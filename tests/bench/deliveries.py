@@ -133,7 +133,7 @@ async def _verify_only(request: Request) -> JSONResponse:
 
 
 def _serve_peer() -> None:
-    from webhook.server import address_of, listen
+    from webhook.listening import address_of, listen
 
     listening = listen("127.0.0.1", 0)
     print(f"{address_of(listening)}/webhook", flush=True)

@@ -28,7 +28,8 @@ import uvicorn.lifespan.on
 import uvicorn.loops.uvloop
 import uvicorn.protocols.http.httptools_impl  # noqa: F401 - likewise
 
-import jobs.worker  # noqa: F401 - imported here so that no fork has to
+import webhook.receiving
+import webhook.working  # noqa: F401 - imported here so that no fork has to
 from jobs import processes
 from tests.crash import probes
 from webhook.cli import main

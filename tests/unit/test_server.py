@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from webhook.server import CannotListen, address_of, listen
+from webhook.listening import CannotListen, address_of, listen
 
 ROOT = Path(__file__).parents[2]
 

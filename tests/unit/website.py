@@ -17,7 +17,8 @@ from models.settings import Settings, load
 from models.tables import Delivery
 from tests.unit.deliveries import secret, signed_headers
 from webhook.app import create_app
-from webhook.server import address_of, listen, server_of
+from webhook.listening import address_of, listen
+from webhook.server import server_of
 from webhook.wiring import SettingUp, Wiring
 
 START_LIMIT = 20.0
