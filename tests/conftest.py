@@ -16,6 +16,7 @@ from tests.real.gitea import RealGitea
 from tests.real.server import GiteaServer
 
 GITEA_BIN = os.environ.get("GITEA_BIN", "")
+UNIT = Path(__file__).parent / "unit"
 
 
 def with_real(flavours: Collection[Any], fixtures: Collection[str]) -> list[Any]:
@@ -53,6 +54,19 @@ def remote(tmp_path: Path) -> Iterator[GitRemote]:
 def thread(remote: GitRemote, tmp_path: Path) -> Thread:
     """A conversation about it, whose place is not made yet."""
     return Thread(remote, tmp_path / "home")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests that reckon among those that mostly wait for processes: so the processors have something to do
+    all the time, and are not fought for in the end. Those of a file stay together, for what they share.
+    """
+    reckon = [item for item in items if item.path.is_relative_to(UNIT)]
+    wait = [item for item in items if not item.path.is_relative_to(UNIT)]
+    places: dict[Path, float] = {}
+    for half in (wait, reckon):
+        for number, item in enumerate(half):
+            places.setdefault(item.path, number / len(half))
+    items.sort(key=lambda item: places[item.path])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

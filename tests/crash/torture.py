@@ -58,10 +58,10 @@ class Torture:
         self.kills = 0
 
     def run(self, seconds: float) -> None:
-        """Ask and kill for so long, then let everything come to its end."""
-        until = time.monotonic() + seconds
+        """Ask and kill for so long, and until something was killed, then let everything come to its end."""
         self._start()
-        while time.monotonic() < until:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until or not self.kills:
             if self.people.open_jobs() < MOST_WAITING:
                 self._ask()
             time.sleep(self._chance.uniform(*PAUSES))

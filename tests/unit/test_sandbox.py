@@ -216,8 +216,8 @@ def test_where_no_namespace_can_be_made_it_says_so(boxed: World) -> None:
     project = Path(sandbox.__file__).parent.parent
     script = f"import sys; sys.path.insert(0, {str(project)!r}); from pathlib import Path; from jobs import sandbox; "
     script += "box = sandbox.choose('auto', Path('/tmp/home')); print(box.kind, box.why)"
-    code = project / "jobs"
-    ended = boxed.box.run_inside(boxed.place, None, ["python3", "-c", script], 30, read_only=[code])
+    code = [project / "jobs", project / "models"]
+    ended = boxed.box.run_inside(boxed.place, None, ["python3", "-c", script], 30, read_only=code)
     assert ended.stdout.startswith("none Agents run without a sandbox: /usr/bin/bwrap does not work here: "), (
         ended.stderr
     )
