@@ -128,7 +128,7 @@ def test_the_doctor_comes_when_called(open_page: Open, world: World, script: boo
     page = open_page("/admin/doctor", java_script_enabled=script)
     page.get_by_label("Repository").fill(world.repo)
     press(page, "Look now")
-    expect(page.get_by_role("status")).to_contain_text("on the way")
+    expect(page.get_by_text("The doctor is on the way.")).to_be_visible()
     found = page.locator("#doctor")
     expect(found).to_contain_text(world.repo)
     world.wait_for(lambda: looks_finished(world) == 1 + (not script), "the doctor to be done")
