@@ -32,10 +32,15 @@ class Calls:
     def join(self, seconds: float) -> None:
         """Wait for its end, once `stopping` is set; what is not finished by then is for the next worker."""
         self._rounds.join(seconds)
+        self._leave()
+
+    def _leave(self) -> None:
         if self._taken is not None:
             checkups.leave(self._wiring.db, self._taken)
+            self._taken = None
 
     def _look(self) -> None:
+        self._leave()  # it could not be written down what was found
         while not self._wiring.stopping.is_set():
             row = checkups.take(self._wiring.db, now=self._wiring.clock())
             if row is None:

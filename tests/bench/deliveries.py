@@ -9,9 +9,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,13 +21,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from jobs.gitea import Gitea
+from models import hooks
+from models.hook_keys import repository_scope, secret_for
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.llm import FakeLLM, bash, opencode_config, turn
 from tests.unit.deliveries import recorded
-from tests.world import SECRET, World
+from tests.world import REPO, SECRET, World
 from webhook import signature
 
 RATE, SECONDS, AGENTS = 200, 20, 3
+
+
+class Signed(NamedTuple):
+    """Of which repository deliveries tell, its number, and the secret they are signed with."""
+
+    repo: str
+    number: int
+    secret: str
 
 
 def measure(folder: Path) -> dict[str, object]:
@@ -63,16 +76,25 @@ def _with_agents_at_work(world: World, llm: FakeLLM) -> dict[str, float | str]:
     llm.wait_for_turns(AGENTS * 2, 120)
     world.gitea.settle()
     before, turns = len(world.deliveries()), len(llm.turns)
-    told = _load(f"{world.halves.url}/webhook", _plan(issues), world.root)
+    told = _load(f"{world.halves.url}/webhook", _plan(issues, _repository(world)), world.root)
     stored, worked = len(world.deliveries()) - before, len(llm.turns) - turns
     for issue in issues:
         world.comment(issue, "/kugetsu cancel")
-    # The desk is never idle after it: the deliveries are recorded ones, of a repository that is not there.
+    # The desk is never idle after it: the deliveries are recorded ones, of pull requests that are not there.
     world.wait_for(lambda: all(job.state == "done" for job in world.jobs()), "the agents to be ended", 120)
     return _shown(told) | {"stored meanwhile": stored, "turns the agents took meanwhile": worked}
 
 
-def _plan(issues: list[int]) -> list[dict[str, str]]:
+def _repository(world: World) -> Signed:
+    """The repository as a webhook of its own tells of it, which Kugetsu would have made and listed."""
+    with Gitea(world.gitea.url, world.token) as client:
+        number = client.repo(world.repo).id
+    with world.database() as database:
+        hooks.listed(database, world.server, {world.repo: {"remote_id": number}}, now=time.time())
+    return Signed(world.repo, number, secret_for(SECRET, repository_scope(number)))
+
+
+def _plan(issues: list[int], by: Signed) -> list[dict[str, str]]:
     """What a busy server sends: mostly nothing for us, some of it for the desk; each comment is a new one."""
     plan = []
     for number in range(RATE * SECONDS):
@@ -80,19 +102,19 @@ def _plan(issues: list[int]) -> list[dict[str, str]]:
         name = "push" if kind < 4 else "pull_request-synchronized" if kind < 6 else "issue_comment-created"
         if kind == 9:
             name = "issues-label_updated-replaced-empty"
-        plan.append(_item(name, number, issues))
+        plan.append(_item(name, number, issues, by))
     return plan
 
 
-def _item(name: str, number: int, issues: list[int]) -> dict[str, str]:
+def _item(name: str, number: int, issues: list[int], by: Signed) -> dict[str, str]:
     delivery = recorded()[name]
     payload = json.loads(delivery.body)
     if "comment" in payload:
         payload["comment"] |= {"id": 500_000 + number, "body": "I see the same here."}
     if "issue" in payload:
         payload["issue"]["number"] = issues[number % len(issues)]
-        payload["repository"]["full_name"] = "acme/widgets"
-    return {"event": delivery.event_type, "body": json.dumps(payload, indent=2), "secret": SECRET}
+    payload["repository"] |= {"full_name": by.repo, "id": by.number}
+    return {"event": delivery.event_type, "body": json.dumps(payload, indent=2), "secret": by.secret}
 
 
 def _load(url: str, plan: list[dict[str, str]], folder: Path) -> dict[str, object]:
@@ -112,7 +134,7 @@ def _shown(told: dict[str, object]) -> dict[str, float | str]:
 
 def _peer(folder: Path) -> dict[str, float | str]:
     with _peer_server() as url:
-        return _shown(_load(url, _plan([1]), folder))
+        return _shown(_load(url, _plan([1], Signed(REPO, 1, SECRET)), folder))
 
 
 @contextmanager

@@ -1,13 +1,19 @@
 """The doctor on the admin side, and the examinations that workers take on for it."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from peewee import Database, OperationalError
 
+from jobs.doctor.calls import Calls
+from jobs.doctor.examine import Examination
 from models import checkups
 from models.checkup import Checkup, unknown, well, wrong
 from models.side_tables import CheckupRequest
+from tests.unit.storing import new_store
 from tests.unit.test_pages import page, submit
 from tests.unit.website import Website, running, settings_for
 
@@ -89,3 +95,27 @@ def test_one_that_nobody_finishes_is_begun_anew(site: Website) -> None:
         checkups.finish(db, number, Checkup.of([]), now=NOW)
         checkups.leave(db, number)
         assert checkups.take(db, now=NOW + 9 * checkups.LEASE) is None
+
+
+def test_what_was_found_and_could_not_be_written_down_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, errors = checkups.finish, [OperationalError("database is locked")]
+
+    def refuse_once(db: Database, number: int, found: Checkup, *, now: float) -> None:
+        if errors:
+            raise errors.pop()
+        finish(db, number, found, now=now)
+
+    monkeypatch.setattr(checkups, "finish", refuse_once)
+    monkeypatch.setattr(Examination, "run", lambda _: Checkup.of([]))
+    db, settings = new_store(tmp_path, durable=False), settings_for(tmp_path)
+    wiring = SimpleNamespace(db=db, settings=settings, clock=lambda: NOW, stopping=threading.Event())
+    calls = Calls(wiring, {})  # type: ignore[arg-type]
+    with db.connection_context():
+        checkups.ask(db, "", "ada", now=NOW)
+        with pytest.raises(OperationalError):
+            calls._look()
+        assert checkups.latest(db) is None
+        calls._look()
+        assert checkups.latest(db) is not None
