@@ -33,6 +33,14 @@ from tests.world import World
 EIGHT_DAYS = 8 * DAY
 
 
+@pytest.fixture
+def world(tmp_path: Path, make_world: MakeWorld) -> World:
+    """In which Kugetsu does not look at Gitea by itself: such a look comes seconds after a change, and what it is about
+    is not quiet for a moment.
+    """
+    return make_world(tmp_path / "world", RECONCILE_INTERVAL="1h")
+
+
 def clear_up(world: World, *, later: float) -> None:
     """As the worker does it, so many seconds from now."""
     worker = world.halves._worker
@@ -51,9 +59,8 @@ def done(world: World, title: str, what: str) -> int:
 
 
 def test_a_closed_and_quiet_conversation_goes_and_an_open_one_keeps_its_unpushed_work(
-    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+    world: World, fake: FakeGitea
 ) -> None:
-    world = make_world(tmp_path / "world")
     closed = done(world, "Crash on empty input", "stub: write app.py fixed")
     world.comment(closed, "/kugetsu status")
     world.wait_until(lambda: len(world.said(closed)) == 3, "the answer")
@@ -112,9 +119,8 @@ def kept(world: World, issue: int) -> bool:
 
 
 def test_a_repository_out_of_sight_loses_its_unpushed_work_only_when_it_has_been_for_all_those_days(
-    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
+    world: World, fake: FakeGitea
 ) -> None:
-    world = make_world(tmp_path / "world")
     issue = unpushed(world)
     ask_elsewhere(world)
     with world.database() as db:
@@ -130,8 +136,7 @@ def test_a_repository_out_of_sight_loses_its_unpushed_work_only_when_it_has_been
     assert not kept(world, issue)
 
 
-def test_a_renamed_repository_keeps_its_unpushed_work(tmp_path: Path, make_world: MakeWorld, fake: FakeGitea) -> None:
-    world = make_world(tmp_path / "world")
+def test_a_renamed_repository_keeps_its_unpushed_work(world: World) -> None:
     issue = unpushed(world)
     ask_elsewhere(world)
     world.rename("gadgets")
@@ -143,10 +148,7 @@ def test_a_renamed_repository_keeps_its_unpushed_work(tmp_path: Path, make_world
     assert not kept(world, issue)
 
 
-def test_what_is_closed_is_kept_while_its_pull_request_is_open(
-    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea
-) -> None:
-    world = make_world(tmp_path / "world")
+def test_what_is_closed_is_kept_while_its_pull_request_is_open(world: World) -> None:
     issue = done(world, "Crash on empty input", "stub: write app.py fixed")
     pull = world.next_pull(issue)
     world.comment(issue, "/kugetsu stub: write app.py unpushed\nstub: exit 3")
@@ -162,9 +164,8 @@ def test_what_is_closed_is_kept_while_its_pull_request_is_open(
 
 
 def test_what_is_reopened_before_it_is_taken_away_is_kept(
-    tmp_path: Path, make_world: MakeWorld, fake: FakeGitea, monkeypatch: pytest.MonkeyPatch
+    world: World, fake: FakeGitea, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(tmp_path / "world")
     issue = unpushed(world)
     world.close(issue)
     ask_elsewhere(world)
@@ -182,10 +183,7 @@ def test_what_is_reopened_before_it_is_taken_away_is_kept(
     assert kept(world, issue)
 
 
-def test_cut_short_at_any_step_it_is_finished_the_next_time(
-    tmp_path: Path, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = make_world(tmp_path / "world")
+def test_cut_short_at_any_step_it_is_finished_the_next_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     issue = unpushed(world)
     world.close(issue)
     ask_elsewhere(world)
@@ -228,9 +226,8 @@ def killed(*_: object, **__: object) -> None:
 
 
 def test_a_place_that_cannot_be_taken_away_keeps_no_other(
-    tmp_path: Path, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world = make_world(tmp_path / "world")
     stuck, other = unpushed(world), unpushed(world)
     for issue in (stuck, other):
         world.close(issue)
