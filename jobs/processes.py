@@ -189,6 +189,31 @@ def _takers(fdinfo: str) -> Iterator[int]:
             yield int(words[5])
 
 
+def first_in_namespace(name: str) -> Iterator[int]:
+    """Each process of this name that is the first of a process namespace, and whose parent has another name: it was
+    started by one of its name, which has ended.
+    """
+    for pid in _processes():
+        stat = _stat(pid) if _name(pid) == name else None
+        if stat is not None and _name(int(stat[1])) != name and _numbers(pid)[1:][-1:] == ["1"]:
+            yield pid
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").rstrip("\n")
+    return ""
+
+
+def _numbers(pid: int) -> list[str]:
+    """Its numbers in the namespaces in which it is, from ours to its own (proc(5), NSpid of status)."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+            if line.startswith("NSpid:"):
+                return line.split()[1:]
+    return []
+
+
 def carrying(assignment: str) -> set[int]:
     """The living processes that were started with this `NAME=value` in their environment."""
     wanted, found = assignment.encode(), set()

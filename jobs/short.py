@@ -4,14 +4,15 @@ import fcntl
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jobs import confine, keeper
+from jobs import confine, keeper, processes
 
 Ended = subprocess.CompletedProcess[str]
 
@@ -41,6 +42,27 @@ def in_bwrap(command: Callable[[int], Sequence[str]], env: Mapping[str, str], se
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(run).result()
+
+
+def end_orphans(home: Path) -> set[int]:
+    """Kill what is left of each bwrap on this home that was killed while it began; which processes that was.
+
+    The first process of its namespace waits for a word from it before it asks to die with it, so then it waits for ever
+    (https://github.com/containers/bubblewrap/issues/633). Only a worker's own short commands are left so: what a keeper
+    leaves is ended with its run.
+    """
+    orphans = {pid for pid in processes.first_in_namespace("bwrap") if _names(pid, home.resolve())}
+    for pid in orphans:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return orphans
+
+
+def _names(pid: int, home: Path) -> bool:
+    """Whether the command line has a path below this folder."""
+    with suppress(OSError):
+        return f"{home}/".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def supervised(command: Sequence[str], env: Mapping[str, str], cwd: Path, seconds: float) -> Ended:

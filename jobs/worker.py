@@ -11,7 +11,7 @@ from functools import partial
 
 from peewee import PeeweeException
 
-from jobs import opencode, presence, queue_view, room, sandbox
+from jobs import opencode, presence, queue_view, room, sandbox, short
 from jobs.agent import StartGate
 from jobs.desk import Desk, workers_for
 from jobs.doctor.calls import Calls
@@ -248,10 +248,13 @@ class WorkerProcess:
 
     def _sweep(self) -> None:
         """Free what dead workers held, adopt what they ran, end what waited too long."""
-        for name in presence.gone(self._settings.home, self._db):
+        gone = presence.gone(self._settings.home, self._db)
+        for name in gone:
             threads.free_threads_of(self._db, name)
             self._lane.recover()
             presence.forget(self._settings.home, self._db, name)
+        if gone:
+            short.end_orphans(self._settings.home)
         self._lane.recover()
         self._expire()
 
