@@ -59,7 +59,7 @@ test: .venv opencode promtool browser deploy-tools ## every check: format, lint,
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 5 --dist loadgroup
+	$(BIN)/pytest -n 4 --dist loadgroup
 
 .PHONY: matrix
 matrix: .venv ## the crash matrix in full: every part killed at every point (`make test` runs a cheaper form)
