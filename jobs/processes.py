@@ -195,7 +195,7 @@ def first_in_namespace(name: str) -> Iterator[int]:
     """
     for pid in _processes():
         stat = _stat(pid) if _name(pid) == name else None
-        if stat is not None and _name(int(stat[1])) != name and _numbers(pid)[1:][-1:] == ["1"]:
+        if stat is not None and _is_first(pid) and _name(int(stat[1])) != name:
             yield pid
 
 
@@ -205,13 +205,14 @@ def _name(pid: int) -> str:
     return ""
 
 
-def _numbers(pid: int) -> list[str]:
-    """Its numbers in the namespaces in which it is, from ours to its own (proc(5), NSpid of status)."""
+def _is_first(pid: int) -> bool:
+    """Whether it is the first process of a namespace below ours (proc(5), NSpid of status: its numbers, ours first)."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
             if line.startswith("NSpid:"):
-                return line.split()[1:]
-    return []
+                _, *numbers = line.split()
+                return len(numbers) > 1 and numbers[-1] == "1"
+    return False
 
 
 def carrying(assignment: str) -> set[int]:
